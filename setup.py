@@ -1,0 +1,144 @@
+"""Only what setuptools needs code for: the extensions, a library per SIMD level, OpenMP.
+
+Metadata lives in pyproject.toml.
+"""
+
+import os
+import platform
+import subprocess
+import sys
+import sysconfig
+import tempfile
+
+from setuptools import Extension, setup
+from setuptools.command.build_clib import build_clib
+
+KERNELS = "upsample/_kernels/cpu"
+HEADERS = [f"{KERNELS}/{name}.h" for name in ("taps", "rows", "rows_impl", "runtime")]
+WINDOWS = sys.platform == "win32"
+
+# No contraction: a fused multiply-add stands only where the sources write one.
+FLAGS = [] if WINDOWS else ["-O3", "-std=gnu11", "-ffp-contract=off", "-fno-math-errno", "-fno-trapping-math"]
+LEVELS = {
+    "baseline": [],
+    "avx2": ["-mavx2", "-mfma", "-mf16c", "-mbmi2"],
+    "avx512": [
+        "-mavx512f", "-mavx512bw", "-mavx512vl", "-mavx512dq", "-mavx512vbmi", "-mavx2", "-mfma", "-mf16c", "-mbmi2",
+        "-mprefer-vector-width=512",
+    ],
+}  # fmt: skip
+
+PROBE = """
+#include <stdio.h>
+#ifdef _OPENMP
+#include <omp.h>
+#endif
+int main(void)
+{
+    int count = 0;
+#ifdef _OPENMP
+    #pragma omp parallel num_threads(2) reduction(+ : count)
+    count += 1;
+#endif
+    printf("%d", count);
+    return 0;
+}
+"""
+
+
+def compiler():
+    """The C compiler command that the extensions are built with."""
+    return (os.environ.get("CC") or sysconfig.get_config_var("CC") or "cc").split()
+
+
+def works(flags, run=False):
+    """Whether a small program compiles with the flags (and, with `run`, starts two OpenMP threads)."""
+    if WINDOWS:
+        return False
+    with tempfile.TemporaryDirectory() as folder:
+        source, program = os.path.join(folder, "probe.c"), os.path.join(folder, "probe")
+        with open(source, "w") as f:
+            f.write(PROBE)
+        try:
+            command = [*compiler(), source, "-o", program, *flags]
+            subprocess.run(command, check=True, capture_output=True, timeout=120)
+            if run:
+                said = subprocess.run([program], check=True, capture_output=True, timeout=60).stdout
+                return int(said) >= 2
+        except (OSError, ValueError, subprocess.SubprocessError):
+            return False
+    return True
+
+
+def openmp_flags():
+    if os.environ.get("UPSAMPLE_BUILD_OPENMP") == "0":
+        print("upsample: OpenMP switched off by UPSAMPLE_BUILD_OPENMP=0; calls will run on one thread")
+        return []
+    if WINDOWS:
+        return ["/openmp"]
+    if works(["-fopenmp"], run=True):
+        print("upsample: OpenMP works with -fopenmp; calls will use several threads")
+        return ["-fopenmp"]
+    print(
+        f"upsample: `{' '.join(compiler())} -fopenmp` does not build a working program; calls will run on one thread. "
+        "Install your compiler's OpenMP library (libgomp for gcc, libomp for clang) and build again for threads."
+    )
+    return []
+
+
+def level_flags(name):
+    x86 = platform.machine().lower() in ("x86_64", "amd64", "i686") and "arm64" not in os.environ.get("ARCHFLAGS", "")
+    flags = LEVELS[name]
+    if not flags or not x86:
+        return []
+    if not works(flags):
+        print(f"upsample: the compiler lacks {' '.join(flags)}; SIMD level {name} is left out")
+        return []
+    return flags
+
+
+class BuildLibraries(build_clib):
+    """Static libraries that end up in shared objects, rebuilt when a header changes."""
+
+    def build_libraries(self, libraries):
+        for _, info in libraries:
+            info["obj_deps"] = {"": HEADERS}
+        super().build_libraries(libraries)
+
+
+def extensions():
+    import numpy
+    from Cython.Build import cythonize
+
+    openmp = openmp_flags()
+    common = dict(
+        include_dirs=[KERNELS, numpy.get_include()],
+        define_macros=[("NPY_NO_DEPRECATED_API", "NPY_1_7_API_VERSION")],
+        depends=HEADERS,
+    )
+    return cythonize(
+        [
+            Extension("upsample._axismap", ["upsample/_axismap.pyx"], extra_compile_args=FLAGS, **common),
+            Extension(
+                "upsample._kernels.cpu.skeleton",
+                [f"{KERNELS}/skeleton.pyx"],
+                extra_compile_args=FLAGS + openmp,
+                extra_link_args=[] if WINDOWS else openmp,
+                **common,
+            ),
+        ],
+        language_level=3,
+    )
+
+
+setup(
+    ext_modules=extensions(),
+    libraries=[
+        (
+            f"upsample_rows_{name}",
+            {"sources": [f"{KERNELS}/rows_{name}.c"], "include_dirs": [KERNELS], "cflags": FLAGS + level_flags(name)},
+        )
+        for name in LEVELS
+    ],
+    cmdclass={"build_clib": BuildLibraries},
+)

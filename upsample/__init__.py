@@ -1,0 +1,47 @@
+"""Upsampling of signals, images and volumes with PyTorch's semantics, without PyTorch.
+
+>>> import numpy as np, upsample
+>>> upsample.interpolate(np.array([[[0.0, 1.0]]]), scale_factor=2, mode="linear")
+array([[[0.  , 0.25, 0.75, 1.  ]]])
+"""
+
+from ._version import __version__
+
+try:
+    from . import _axismap  # noqa: F401
+except ImportError as error:  # pragma: no cover - shown by a test in a process of its own
+    raise ImportError(
+        "upsample's compiled modules are missing: you are importing the source tree. Run `pip install .` in it "
+        "(or `pip install -e .` to work on it), then import from another folder."
+    ) from error
+
+from ._config import show_config
+from ._interpolate import (
+    Upsample,
+    UpsamplingBilinear2d,
+    UpsamplingNearest2d,
+    explain,
+    interpolate,
+    plan,
+)
+from ._threads import get_num_threads, num_threads, set_num_threads
+from .backends import cpu as _cpu, reference as _reference  # noqa: F401  (they register themselves)
+from .backends import BackendError, backends, register_backend, use_backend
+
+__all__ = [
+    "BackendError",
+    "Upsample",
+    "UpsamplingBilinear2d",
+    "UpsamplingNearest2d",
+    "__version__",
+    "backends",
+    "explain",
+    "get_num_threads",
+    "interpolate",
+    "num_threads",
+    "plan",
+    "register_backend",
+    "set_num_threads",
+    "show_config",
+    "use_backend",
+]

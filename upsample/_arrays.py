@@ -1,0 +1,158 @@
+"""Arrays at the door: which kind they are, which axes are spatial, what an output looks like.
+
+In: the user's array, `layout` and `out`.  Out: plain facts (shape, dtype, spatial
+axes, output order).  Layouts end here; nothing lower knows N, C or channels-last.
+"""
+
+from __future__ import annotations
+
+import sys
+from functools import lru_cache
+from typing import Any
+
+import numpy as np
+
+Array = Any  # numpy.ndarray or cupy.ndarray; a Protocol would promise more than is used
+
+WEIGHTED_DTYPES = ("float16", "bfloat16", "float32", "float64", "uint8", "int8", "uint16", "int16")
+
+
+def as_array(x: Any, what: str = "input") -> Array:
+    """The array itself (a NumPy subclass as its base class), or a TypeError naming the conversion."""
+    if type(x) is np.ndarray:
+        return x
+    if isinstance(x, np.ma.MaskedArray):
+        raise TypeError(f"{what} is a masked array, whose mask would be lost: pass x.filled(value) or numpy.asarray(x)")
+    if isinstance(x, np.ndarray):
+        return x.view(np.ndarray)
+    cupy = sys.modules.get("cupy")
+    if cupy is not None and isinstance(x, cupy.ndarray):
+        return x
+    kind = f"{type(x).__module__}.{type(x).__qualname__}"
+    if isinstance(x, (list, tuple, int, float, complex, bool)) or x is None:
+        hint = "numpy.asarray(x)"
+    elif hasattr(x, "__cuda_array_interface__"):
+        hint = "cupy.from_dlpack(x)"
+    elif hasattr(x, "__dlpack__"):
+        hint = "numpy.from_dlpack(x)"
+    else:
+        hint = "numpy.asarray(x)"
+    raise TypeError(f"{what} must be a numpy.ndarray or cupy.ndarray, got {kind}: convert it with {hint}")
+
+
+@lru_cache(maxsize=256)
+def spatial_axes(ndim: int, layout: str | None) -> tuple[tuple[int, ...], int | None]:
+    """Spatial axes (D, H, W order) and the channel axis (None where there is none).
+
+    Raises
+    ------
+    ValueError
+        For a layout that does not name the axes once each, spatial ones in D, H, W order.
+    TypeError
+        For a layout that is not a string.
+    NotImplementedError
+        Without a layout, for arrays of another rank than 3, 4 or 5.
+    """
+    if layout is None:
+        if not 3 <= ndim <= 5:
+            raise NotImplementedError(
+                f"Input Error: Only 3D, 4D and 5D input arrays supported (got {ndim}D): (N, C, W), (N, C, H, W) or "
+                "(N, C, D, H, W); name the axes of any other array with layout=, e.g. layout='HWC' for an image"
+            )
+        return tuple(range(2, ndim)), 1
+    if not isinstance(layout, str):
+        raise TypeError(f"layout must be a string such as 'HWC' or None, got {type(layout).__name__} {layout!r}")
+    spatial = [c for c in layout if c in "DHW"]
+    if (
+        not layout.isascii()
+        or not layout.isalpha()
+        or len(set(layout)) != len(layout)
+        or not spatial
+        or spatial != sorted(spatial)
+    ):
+        raise ValueError(
+            f"layout {layout!r} must name each axis by a different letter, with at least one of D, H, W (upper case, "
+            "in that order): 'HWC', 'NCHW', 'NDHWC', 'HW', 'CW', …"
+        )
+    if len(layout) != ndim:
+        raise ValueError(f"layout {layout!r} names {len(layout)} axes, but the array has {ndim}")
+    axes = tuple(i for i, c in enumerate(layout) if c in "DHW")
+    return axes, layout.find("C") if "C" in layout else None
+
+
+def is_channels_last(shape: tuple[int, ...], strides: tuple[int, ...], itemsize: int) -> bool:
+    """Whether a 4-D or 5-D array keeps axis 1 innermost in memory, as torch's memory format does.
+
+    Slices of such arrays count too; where the strides could mean either order (one channel, or
+    one sample per channel) the answer is no.
+    """
+    ndim = len(shape)
+    if ndim not in (4, 5) or 0 in shape:
+        return False
+    if shape[1] == 1 or all(s == 1 for s in shape[2:]):
+        return False
+    smallest = 0
+    for axis in (1, *range(ndim - 1, 1, -1), 0):
+        if strides[axis] < smallest or (axis == 1 and strides[axis] != itemsize):
+            return False
+        if axis == 0 and smallest == strides[1]:
+            return False
+        smallest = max(strides[axis] * shape[axis], smallest) if shape[axis] > 1 else max(strides[axis], smallest)
+    return True
+
+
+def output_order(shape: tuple[int, ...], strides: tuple[int, ...], itemsize: int) -> tuple[int, ...]:
+    """Axes of the output from outermost to innermost in memory: a function of the input's shape and strides."""
+    ndim = len(shape)
+    if is_channels_last(shape, strides, itemsize):
+        return (0, *range(2, ndim), 1)
+    return tuple(range(ndim))
+
+
+def empty_output(out_shape: tuple[int, ...], x: Array) -> Array:
+    """A new output for input `x`, in native byte order and the order that `output_order` says."""
+    order = output_order(x.shape, x.strides, x.dtype.itemsize)
+    xp = np if isinstance(x, np.ndarray) else sys.modules["cupy"]
+    made = xp.empty([out_shape[a] for a in order], dtype=x.dtype.newbyteorder("="))
+    return made.transpose(np.argsort(order)) if order != tuple(range(len(order))) else made
+
+
+def check_out(out: Any, out_shape: tuple[int, ...], dtype: np.dtype[Any], x: Array) -> None:
+    """Refuse an `out` that cannot hold the result, before anything is written."""
+    if type(out) is not type(x) and not isinstance(out, np.ndarray):
+        raise TypeError(
+            f"out must be a {type(x).__module__}.{type(x).__name__} like the input, got "
+            f"{type(out).__module__}.{type(out).__qualname__}"
+        )
+    if isinstance(out, np.ma.MaskedArray):
+        raise TypeError("out is a masked array, whose mask would not be updated: pass out.data")
+    if isinstance(out, np.ndarray) is not isinstance(x, np.ndarray):
+        raise TypeError("out must live where the input lives: both NumPy or both CuPy arrays")
+    if out.shape != out_shape:
+        raise ValueError(f"out has shape {out.shape}, the result has shape {out_shape}")
+    if out.dtype.newbyteorder("=") != dtype.newbyteorder("="):
+        raise ValueError(f"out has dtype {out.dtype}, the result has dtype {dtype.newbyteorder('=')}")
+    if isinstance(out, np.ndarray):
+        if not out.flags.writeable:
+            raise ValueError("out is read-only: pass a writeable array")
+        if overlaps_itself(out.shape, out.strides, out.dtype.itemsize):
+            raise ValueError(f"out overlaps itself in memory (strides {out.strides} for shape {out.shape})")
+        if np.may_share_memory(out, x):
+            raise ValueError("out may share memory with the input: pass an array of its own")
+
+
+def overlaps_itself(shape: tuple[int, ...], strides: tuple[int, ...], itemsize: int) -> bool:
+    """Whether two elements may share a byte; errs on the side of yes for interleaved strides."""
+    if 0 in shape:
+        return False
+    reach = itemsize
+    for stride, n in sorted((abs(st), n) for st, n in zip(strides, shape, strict=True) if n > 1):
+        if stride < reach:
+            return True
+        reach = stride * (n - 1) + reach
+    return False
+
+
+def dtype_name(dtype: np.dtype[Any]) -> str:
+    """The dtype's name without its byte order; `bfloat16` is recognised without importing ml_dtypes."""
+    return dtype.newbyteorder("=").name if dtype.kind in "biufc" else dtype.name

@@ -1,0 +1,22 @@
+from libc.stdint cimport int16_t, int32_t, int64_t
+
+
+cdef extern from "taps.h" nogil:
+    ctypedef struct axis_recipe:
+        int64_t n, m, out_start, out_stop, in_start, in_stop
+        double scale
+        int32_t filter, coords, weights, align_corners, shift, taps_max
+    enum:
+        FILTER_NEAREST, FILTER_NEAREST_EXACT, FILTER_LINEAR, FILTER_CUBIC, FILTER_AREA
+        FILTER_TRIANGLE_AA, FILTER_CUBIC_AA, FILTER_LANCZOS_AA
+        COORDS_DIRECT32, COORDS_TORCH32, COORDS_TORCH64, COORDS_RATIONAL
+        WEIGHTS_NONE, WEIGHTS_F32, WEIGHTS_F64, WEIGHTS_I16
+    int32_t antialias_taps_max(const axis_recipe *a)
+    int32_t integer_shift(const axis_recipe *a, double *scratch)
+    void build_taps(const axis_recipe *a, int64_t lo, int64_t hi, int64_t *first, int32_t *count, void *w,
+                    double *scratch)
+
+
+cdef class AxisMap:
+    cdef axis_recipe recipe
+    cdef readonly str acc

@@ -1,0 +1,44 @@
+"""What this installation is: versions, SIMD level, threads, backends."""
+
+from __future__ import annotations
+
+import platform
+import sys
+from typing import Any
+
+import numpy as np
+
+from ._kernels.cpu import skeleton
+from ._threads import get_num_threads
+from ._version import __version__
+from .backends import backends, selected
+
+
+def config() -> dict[str, Any]:
+    """The facts that `show_config` prints."""
+    return {
+        "upsample": __version__,
+        "python": platform.python_version(),
+        "numpy": np.__version__,
+        "machine": platform.machine(),
+        "simd level": skeleton.level(),
+        "simd levels": ", ".join(skeleton.levels()),
+        "openmp": "yes" if skeleton.has_openmp() else "no: calls run on one thread",
+        "threads": get_num_threads(),
+        "backends": ", ".join(backends()),
+        "backend": selected() or "by array type",
+        "cupy": getattr(sys.modules.get("cupy"), "__version__", "not imported"),
+    }
+
+
+def show_config() -> None:
+    """Print versions, SIMD level, threads and backends, one per line.
+
+    Examples
+    --------
+    >>> import upsample
+    >>> upsample.show_config()  # doctest: +ELLIPSIS
+    upsample     ...
+    """
+    for name, value in config().items():
+        print(f"{name:<12} {value}")

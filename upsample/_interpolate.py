@@ -1,0 +1,492 @@
+"""The public calls: `interpolate`, `Upsample` and its kin, `plan`, `explain`.
+
+In: the user's arrays and arguments.  Out: the result, through a cache of prepared kernels.
+A call seen before is one look-up and one kernel call; everything else goes down the path
+arrays -> geometry -> axis maps -> plan -> backend.
+"""
+
+from __future__ import annotations
+
+import warnings
+from functools import lru_cache
+from typing import Any
+
+import numpy as np
+
+from . import _geometry, backends
+from ._arrays import as_array, dtype_name, spatial_axes
+from ._plan import NUMERICS, Plan, build_plan
+
+_SIMPLE = frozenset({int, float, bool, str, type(None)})
+
+
+def interpolate(
+    input: Any,
+    size: Any = None,
+    scale_factor: Any = None,
+    mode: str = "nearest",
+    align_corners: bool | None = None,
+    recompute_scale_factor: bool | None = None,
+    antialias: bool = False,
+    *,
+    numerics: str = "torch",
+    layout: str | None = None,
+    out: Any = None,
+    backend: str | None = None,
+) -> Any:
+    """Resample an array to a size or by a factor, as ``torch.nn.functional.interpolate`` does.
+
+    Parameters
+    ----------
+    input : (N, C, W), (N, C, H, W) or (N, C, D, H, W) array, or as `layout` says
+        NumPy or CuPy. A plain image is no such array: pass ``layout="HWC"`` or ``"HW"``, or its
+        last axis is taken for the width. Nearest modes take every fixed-size dtype, the others float16,
+        bfloat16 (of ``ml_dtypes``), float32, float64, uint8, int8, uint16 and int16.
+    size : int or sequence of int, optional
+        Output size in samples, for all spatial axes or one per axis in D, H, W order.
+    scale_factor : float or sequence of float, optional
+        Output size over input size; the size is ``trunc(n * factor)``.
+    mode : str
+        ``nearest``, ``nearest-exact``, ``linear`` (one spatial axis), ``bilinear`` and ``bicubic`` (two),
+        ``trilinear`` (three), ``cubic``, ``area`` and ``lanczos`` (any).
+    align_corners : bool, optional
+        For the linear and cubic modes: the centres of the corner samples of both sides coincide,
+        rather than the outer edges.
+    recompute_scale_factor : bool, optional
+        Take the ratio from the resulting sizes instead of from `scale_factor`.
+    antialias : bool
+        Widen the filter when reducing (linear, cubic and lanczos modes; lanczos requires it).
+    numerics : {"torch", "exact"}
+        PyTorch's coordinates and precision, or exact coordinates with float64 sums rounded once.
+    layout : str, optional
+        The meaning of the axes, a letter each; D, H and W are spatial. None stands for (N, C, spatial…).
+    out : array, optional
+        Where to write: exact shape and dtype, any strides, not overlapping the input.
+    backend : str, optional
+        A name of `upsample.backends`; otherwise the one for the array's type.
+
+    Returns
+    -------
+    array
+        Of the input's type and dtype (native byte order), a new array or `out`. A channels-last input
+        gives a channels-last output.
+
+    Raises
+    ------
+    ValueError
+        For contradictory arguments: both or neither of `size` and `scale_factor`, a wrong number of
+        them, `align_corners` or `antialias` with a mode that has none, a bad `layout` or `out`.
+    TypeError
+        For arguments of the wrong type.
+    NotImplementedError
+        For an unknown mode, or one that does not take this rank or dtype.
+    RuntimeError
+        For sizes below 1, or that overflow.
+    MemoryError
+        If there is no memory for the output.
+    upsample.BackendError
+        If no backend runs the request (a RuntimeError).
+
+    Notes
+    -----
+    Along each axis an output sample is a weighted sum of adjacent input samples; for ``linear`` those at
+    ``c = (i + 1/2) / factor - 1/2`` (or ``i (n-1) / (m-1)`` with aligned corners), for the cubic modes
+    the convolution of Keys [1]_ with a = -3/4, and a = -1/2 with antialias.
+
+    References
+    ----------
+    .. [1] R. Keys, "Cubic convolution interpolation for digital image processing", IEEE Trans.
+       Acoustics, Speech, and Signal Processing 29(6), 1981.
+
+    Examples
+    --------
+    >>> import numpy as np, upsample
+    >>> x = np.array([[1.0, 2.0], [3.0, 4.0]], dtype=np.float32)
+    >>> upsample.interpolate(x, scale_factor=2, mode="bilinear", layout="HW")
+    array([[1.  , 1.25, 1.75, 2.  ],
+           [1.5 , 1.75, 2.25, 2.5 ],
+           [2.5 , 2.75, 3.25, 3.5 ],
+           [3.  , 3.25, 3.75, 4.  ]], dtype=float32)
+    """
+    name = backend or backends.selected()
+    if size.__class__ in _SIMPLE and scale_factor.__class__ in _SIMPLE:
+        nested = None
+    else:
+        nested = _nested_types(size, scale_factor)
+    if nested is False or type(input) is not np.ndarray:
+        kernel = None
+    else:
+        try:
+            kernel = _cached_kernel(
+                input.shape, input.strides, input.dtype, size, scale_factor, mode, align_corners,
+                recompute_scale_factor, antialias, numerics, layout, name, nested,
+            )  # fmt: skip
+        except TypeError:  # unhashable arguments: the full path below says what is wrong with them
+            kernel = None
+    if kernel is None:
+        input = as_array(input)
+        plan_ = _resolve(
+            input.shape, input.dtype, size, scale_factor, mode, align_corners, recompute_scale_factor, antialias,
+            numerics, layout, name,
+        )  # fmt: skip
+        kernel = backends.kernel_for(plan_, input, name)
+    if layout is None and len(input.shape) == 3:
+        _warn_if_image(input.shape)
+    return kernel(input, out)
+
+
+def _nested_types(size: Any, scale_factor: Any) -> Any:
+    """Types within tuple arguments (hash and equality do not tell 2 from 2.0), or False for others."""
+    types = []
+    for value in (size, scale_factor):
+        if value.__class__ is tuple:
+            inner = tuple([v.__class__ for v in value])
+            if not _SIMPLE.issuperset(inner):
+                return False
+            types.append(inner)
+        elif value.__class__ not in _SIMPLE:
+            return False
+    return tuple(types)
+
+
+@lru_cache(maxsize=1024, typed=True)
+def _cached_kernel(
+    shape: tuple[int, ...],
+    strides: tuple[int, ...],
+    dtype: np.dtype[Any],
+    size: Any,
+    scale_factor: Any,
+    mode: Any,
+    align_corners: Any,
+    recompute_scale_factor: Any,
+    antialias: Any,
+    numerics: Any,
+    layout: Any,
+    name: str | None,
+    nested: Any,
+) -> Any:
+    plan_ = _resolve(
+        shape, dtype, size, scale_factor, mode, align_corners, recompute_scale_factor, antialias, numerics, layout,
+        name,
+    )  # fmt: skip
+    like = np.lib.stride_tricks.as_strided(np.empty(1, dtype), shape, strides, writeable=False)
+    return backends.kernel_for(plan_, like, name)
+
+
+def _resolve(
+    shape: tuple[int, ...],
+    dtype: np.dtype[Any],
+    size: Any,
+    scale_factor: Any,
+    mode: Any,
+    align_corners: Any,
+    recompute_scale_factor: Any,
+    antialias: Any,
+    numerics: Any,
+    layout: Any,
+    backend: str | None,
+) -> Plan:
+    if numerics not in NUMERICS:
+        raise ValueError(f"numerics must be 'torch' or 'exact', got {numerics!r}")
+    spatial, channel = spatial_axes(len(shape), layout)
+    geometry = _geometry.resolve(
+        tuple(shape[a] for a in spatial),
+        size,
+        scale_factor,
+        mode,
+        align_corners,
+        recompute_scale_factor,
+        antialias,
+    )
+    if channel is not None and shape[channel] == 0 and (geometry.method != "area" or len(spatial) == 3):
+        raise RuntimeError(f"Non-empty channels expected, but got an array of shape {shape}")
+    return build_plan(shape, dtype, spatial, geometry, numerics, backend)
+
+
+def _warn_if_image(shape: tuple[int, ...]) -> None:
+    if shape[2] in (1, 3, 4) and shape[0] >= 16 and shape[1] >= 16:
+        warnings.warn(
+            f"an array of shape {shape} is taken as (N, C, W), so its last axis of {shape[2]} is resampled; for an "
+            "image pass layout='HWC', for volumes or signals pass layout='NCW' to silence this",
+            UserWarning,
+            stacklevel=3,
+        )
+
+
+def plan(
+    input_shape: Any,
+    dtype: Any,
+    size: Any = None,
+    scale_factor: Any = None,
+    mode: str = "nearest",
+    align_corners: bool | None = None,
+    recompute_scale_factor: bool | None = None,
+    antialias: bool = False,
+    *,
+    numerics: str = "torch",
+    layout: str | None = None,
+    backend: str | None = None,
+) -> Plan:
+    """Work a resampling out once, for many arrays of one shape and dtype.
+
+    Parameters
+    ----------
+    input_shape : sequence of int
+        Whole shape of the arrays to come.
+    dtype : dtype-like
+        Their dtype.
+    size, scale_factor, mode, align_corners, recompute_scale_factor, antialias, numerics, layout, backend
+        As for `interpolate`.
+
+    Returns
+    -------
+    Plan
+        Immutable and hashable; ``plan(x, out=None)`` resamples, ``plan.out_shape`` is the result's shape,
+        ``plan.window(start, stop)`` is the plan of one chunk.
+
+    Raises
+    ------
+    ValueError, TypeError, NotImplementedError, RuntimeError
+        As `interpolate`.
+
+    Examples
+    --------
+    >>> import numpy as np, upsample
+    >>> double = upsample.plan((1, 1, 4), np.float32, scale_factor=2, mode="linear")
+    >>> double.out_shape
+    (1, 1, 8)
+    >>> double(np.array([[[0, 1, 2, 3]]], np.float32))
+    array([[[0.  , 0.25, 0.75, 1.25, 1.75, 2.25, 2.75, 3.  ]]], dtype=float32)
+    """
+    shape = _shape(input_shape)
+    return _resolve(
+        shape, np.dtype(dtype), size, scale_factor, mode, align_corners, recompute_scale_factor, antialias, numerics,
+        layout, _known_backend(backend),
+    )  # fmt: skip
+
+
+def _shape(shape: Any) -> tuple[int, ...]:
+    try:
+        sizes = tuple(int(v.__index__()) for v in shape)
+    except (TypeError, AttributeError):
+        raise TypeError(f"input_shape must be a sequence of ints, got {shape!r}") from None
+    if any(v < 0 for v in sizes):
+        raise ValueError(f"input_shape has a negative size: {sizes}")
+    return sizes
+
+
+def _known_backend(name: str | None) -> str | None:
+    if name is not None:
+        backends.find(name)
+    return name
+
+
+def explain(
+    input: Any,
+    size: Any = None,
+    scale_factor: Any = None,
+    mode: str = "nearest",
+    align_corners: bool | None = None,
+    recompute_scale_factor: bool | None = None,
+    antialias: bool = False,
+    *,
+    numerics: str = "torch",
+    layout: str | None = None,
+    out: Any = None,
+    backend: str | None = None,
+) -> str:
+    """Say what `interpolate` would do with the same arguments: passes, backend, kernel path, and why.
+
+    Parameters
+    ----------
+    input, size, scale_factor, mode, align_corners, recompute_scale_factor, antialias
+        As for `interpolate`; nothing is computed.
+    numerics, layout, out, backend
+        As for `interpolate`; `out` is not written.
+
+    Returns
+    -------
+    str
+        Several lines of text.
+
+    Raises
+    ------
+    ValueError, TypeError, NotImplementedError, RuntimeError
+        As `interpolate` would.
+
+    Examples
+    --------
+    >>> import numpy as np, upsample
+    >>> print(upsample.explain(np.zeros((1, 1, 4), np.float32), scale_factor=2).splitlines()[0])
+    float32 (1, 1, 4) -> (1, 1, 8)
+    """
+    x = as_array(input)
+    name = backend or backends.selected()
+    plan_ = _resolve(
+        x.shape, x.dtype, size, scale_factor, mode, align_corners, recompute_scale_factor, antialias, numerics,
+        layout, name,
+    )  # fmt: skip
+    lines = [f"{dtype_name(plan_.dtype)} {plan_.shape} -> {plan_.out_shape}"]
+    for step in plan_.passes:
+        lines.append(f"  axis {step.axis}: {step.map!r}, store={step.store}")
+    if not plan_.passes:
+        lines.append("  no axis changes: a copy")
+    chosen = name or backends.default_for(x)
+    for candidate in dict.fromkeys((chosen, *backends.backends())):
+        if candidate != chosen and candidate not in backends._registered:
+            lines.append(f"- {candidate}: a plugin, imported only when it is named")
+            continue
+        kernel = backends.why_not(plan_, x, candidate)
+        if isinstance(kernel, str):
+            lines.append(f"- {candidate}: cannot run it: {kernel}")
+        else:
+            how = getattr(kernel, "explain", lambda: "")()
+            verb = "runs it" if candidate == chosen else "could run it, when named"
+            lines.append(f"- {candidate}: {verb}" + (f": {how}" if how else ""))
+    return "\n".join(lines)
+
+
+class Upsample:
+    """Resampling as an object, as ``torch.nn.Upsample``.
+
+    Parameters
+    ----------
+    size : int or sequence of int, optional
+        Output size in samples.
+    scale_factor : float or tuple of float, optional
+        Output size over input size.
+    mode : str
+        As for `interpolate`.
+    align_corners : bool, optional
+        As for `interpolate`.
+    recompute_scale_factor : bool, optional
+        As for `interpolate`.
+    numerics, layout, backend
+        As for `interpolate`.
+
+    Raises
+    ------
+    TypeError, ValueError
+        For a scale factor that ``float`` does not take. Everything else is checked when called.
+
+    Examples
+    --------
+    >>> import numpy as np, upsample as nn
+    >>> up = nn.Upsample(scale_factor=2, mode="nearest")
+    >>> up
+    Upsample(scale_factor=2.0, mode='nearest')
+    >>> up(np.arange(1, 5, dtype=np.float32).reshape(1, 1, 2, 2))
+    array([[[[1., 1., 2., 2.],
+             [1., 1., 2., 2.],
+             [3., 3., 4., 4.],
+             [3., 3., 4., 4.]]]], dtype=float32)
+    """
+
+    def __init__(
+        self,
+        size: Any = None,
+        scale_factor: Any = None,
+        mode: str = "nearest",
+        align_corners: bool | None = None,
+        recompute_scale_factor: bool | None = None,
+        *,
+        numerics: str = "torch",
+        layout: str | None = None,
+        backend: str | None = None,
+    ) -> None:
+        self.name = type(self).__name__
+        self.size = size
+        if isinstance(scale_factor, tuple):
+            self.scale_factor: Any = tuple(float(v) for v in scale_factor)
+        else:
+            self.scale_factor = float(scale_factor) if scale_factor else None
+        self.mode = mode
+        self.align_corners = align_corners
+        self.recompute_scale_factor = recompute_scale_factor
+        self.numerics = numerics
+        self.layout = layout
+        self.backend = backend
+        self.training = True
+
+    def forward(self, input: Any) -> Any:
+        """Resample `input`; see `interpolate` for shapes and errors."""
+        return interpolate(
+            input,
+            self.size,
+            self.scale_factor,
+            self.mode,
+            self.align_corners,
+            self.recompute_scale_factor,
+            numerics=self.numerics,
+            layout=self.layout,
+            backend=self.backend,
+        )
+
+    def __call__(self, input: Any) -> Any:
+        """The same as `forward`."""
+        return self.forward(input)
+
+    def train(self, mode: bool = True) -> Upsample:
+        """Set ``training``, which changes nothing here; returns the object."""
+        if not isinstance(mode, bool):
+            raise ValueError(f"training mode is expected to be boolean, got {mode!r}")
+        self.training = mode
+        return self
+
+    def eval(self) -> Upsample:
+        """The same as ``train(False)``."""
+        return self.train(False)
+
+    def extra_repr(self) -> str:
+        """The part of the text between the parentheses."""
+        if self.scale_factor is not None:
+            return f"scale_factor={self.scale_factor!r}, mode={self.mode!r}"
+        return f"size={self.size!r}, mode={self.mode!r}"
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}({self.extra_repr()})"
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        self.__dict__.update({"recompute_scale_factor": True, **state})
+
+
+class UpsamplingNearest2d(Upsample):
+    """`Upsample` with ``mode="nearest"``.
+
+    Parameters
+    ----------
+    size : int or sequence of int, optional
+        Output size in samples.
+    scale_factor : float or tuple of float, optional
+        Output size over input size.
+
+    Examples
+    --------
+    >>> import upsample
+    >>> upsample.UpsamplingNearest2d(scale_factor=2)
+    UpsamplingNearest2d(scale_factor=2.0, mode='nearest')
+    """
+
+    def __init__(self, size: Any = None, scale_factor: Any = None) -> None:
+        super().__init__(size, scale_factor, mode="nearest")
+
+
+class UpsamplingBilinear2d(Upsample):
+    """`Upsample` with ``mode="bilinear"`` and ``align_corners=True``.
+
+    Parameters
+    ----------
+    size : int or sequence of int, optional
+        Output size in samples.
+    scale_factor : float or tuple of float, optional
+        Output size over input size.
+
+    Examples
+    --------
+    >>> import upsample
+    >>> upsample.UpsamplingBilinear2d(size=(4, 4))
+    UpsamplingBilinear2d(size=(4, 4), mode='bilinear')
+    """
+
+    def __init__(self, size: Any = None, scale_factor: Any = None) -> None:
+        super().__init__(size, scale_factor, mode="bilinear", align_corners=True)

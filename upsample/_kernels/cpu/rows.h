@@ -1,0 +1,73 @@
+/* Row primitives: everything that touches samples, one row (or a few) at a time.
+ *
+ * A row is `n` consecutive samples in memory: a tile of W outputs times `inner`
+ * channels.  Three kinds of primitive make every mode:
+ *   load    samples of a dtype -> accumulator type (float32 or float64)
+ *   h_*     one row resampled along W by a table of taps
+ *   v_*     a weighted sum of rows (the H and D passes)
+ *   store   accumulator type -> dtype, rounded once
+ * The 8-bit integer scheme has its own h and v, from bytes to bytes.
+ *
+ * This file only declares; `rows_impl.h` defines, and is compiled once per SIMD
+ * level into one `row_table` of function pointers.
+ */
+#ifndef UPSAMPLE_ROWS_H
+#define UPSAMPLE_ROWS_H
+
+#include <stdint.h>
+
+#include "taps.h"
+
+enum { DTYPE_F32, DTYPE_F64, DTYPE_F16, DTYPE_BF16, DTYPE_U8, DTYPE_I8, DTYPE_U16, DTYPE_I16, DTYPE_COUNT };
+enum { ACC_F32, ACC_F64, ACC_U8, ACC_I8, ACC_COUNT };      /* the 8-bit scheme keeps bytes between passes */
+
+/* How the taps of a row are laid out.  FIXED: every output has K (at most 4) taps,
+ * positions clipped, one array per tap.  WIDE: `count` taps from `first`, weights
+ * side by side.  BOX: as WIDE, unweighted and divided by the count.  X2: FIXED with
+ * whole factor 2 and constant weights inside. */
+enum { FORM_FIXED, FORM_WIDE, FORM_BOX, FORM_X2, FORM_COUNT };
+
+/* Rows summed in one call; longer sums are continued by v_more. */
+#define ROW_GROUP 16
+
+typedef struct {
+    int64_t m, n, inner;        /* outputs and inputs of the tile, channels */
+    int64_t src;                /* first input of the tile on its axis */
+    int32_t taps_max, shift;
+    int64_t inside_lo, inside_hi, inside_src;   /* X2: output pairs with the constant weights; pair j is centred on
+                                                   input j + inside_src */
+    const int32_t *index;       /* FIXED: [taps_max][m], relative to src */
+    const int32_t *first, *count;   /* WIDE, BOX: [m], relative to src */
+    const void *weights;        /* FIXED: [taps_max][m]; WIDE: [m][taps_max] */
+} row_taps;
+
+typedef void (*load_fn)(void *acc, const void *src, int64_t n);
+typedef void (*store_fn)(void *dst, const void *acc, int64_t n);
+typedef void (*h_fn)(void *dst, const void *src, const row_taps *t);
+typedef void (*copy_fn)(void *dst, const void *src, const row_taps *t, int64_t size);
+/* `last` is the divisor of a box or the shift of integer weights. */
+typedef void (*v_fn)(void *dst, const void *const *rows, const void *w, int64_t n, int32_t taps, int32_t last);
+typedef void (*v_end_fn)(void *dst, const void *acc, int64_t n, int32_t last);
+typedef void (*taps_fn)(const axis_recipe *a, int64_t lo, int64_t hi, int64_t *first, int32_t *count, void *w,
+                        double *scratch);
+
+typedef struct {
+    v_fn whole;                 /* at most ROW_GROUP taps, all at once */
+    v_fn begin, more;           /* longer sums: into the sum's own type */
+    v_end_fn end;
+} v_ops;
+
+typedef struct {
+    const char *name;
+    taps_fn taps;
+    load_fn load[DTYPE_COUNT][2];
+    store_fn store[DTYPE_COUNT][2];
+    h_fn h[ACC_COUNT][FORM_COUNT];
+    v_ops v[ACC_COUNT][2];      /* weighted, box */
+    copy_fn copy, copy_x2;
+} row_table;
+
+/* NULL where a level is not compiled in. */
+extern const row_table *const rows_baseline, *const rows_avx2, *const rows_avx512;
+
+#endif

@@ -1,0 +1,99 @@
+from libc.stdint cimport int32_t, int64_t
+
+from upsample._axismap cimport axis_recipe
+
+
+cdef extern from "rows.h" nogil:
+    enum:
+        DTYPE_F32, DTYPE_F64, DTYPE_F16, DTYPE_BF16, DTYPE_U8, DTYPE_I8, DTYPE_U16, DTYPE_I16
+        ACC_F32, ACC_F64, ACC_U8, ACC_I8
+        FORM_FIXED, FORM_WIDE, FORM_BOX, FORM_X2
+        ROW_GROUP
+    ctypedef struct row_taps:
+        int64_t m, n, inner, src
+        int32_t taps_max, shift
+        int64_t inside_lo, inside_hi, inside_src
+        const int32_t *index
+        const int32_t *first
+        const int32_t *count
+        const void *weights
+    ctypedef void (*load_fn)(void *acc, const void *src, int64_t n) noexcept nogil
+    ctypedef void (*store_fn)(void *dst, const void *acc, int64_t n) noexcept nogil
+    ctypedef void (*h_fn)(void *dst, const void *src, const row_taps *t) noexcept nogil
+    ctypedef void (*copy_fn)(void *dst, const void *src, const row_taps *t, int64_t size) noexcept nogil
+    ctypedef void (*v_fn)(void *dst, const void **rows, const void *w, int64_t n, int32_t taps, int32_t last) noexcept nogil
+    ctypedef void (*v_end_fn)(void *dst, const void *acc, int64_t n, int32_t last) noexcept nogil
+    ctypedef void (*taps_fn)(const axis_recipe *a, int64_t lo, int64_t hi, int64_t *first, int32_t *count, void *w,
+                             double *scratch) noexcept nogil
+    ctypedef struct v_ops:
+        v_fn whole
+        v_fn begin
+        v_fn more
+        v_end_fn end
+    ctypedef struct row_table:
+        const char *name
+        taps_fn taps
+        load_fn load[8][2]
+        store_fn store[8][2]
+        h_fn h[4][4]
+        v_ops v[4][2]
+        copy_fn copy
+        copy_fn copy_x2
+
+
+cdef extern from "runtime.h" nogil:
+    int region_enter()
+    void region_leave()
+    void region_init()
+    const row_table *best_level(int cap)
+
+
+# The taps of an H or D axis for outputs [lo, hi).
+cdef struct axis_taps:
+    int64_t lo, hi
+    int64_t *first
+    int32_t *count
+    char *weights
+
+
+# One axis of the skeleton: sizes, recipe, and its table where it is short enough to keep.
+cdef struct axis_job:
+    bint has_pass
+    int64_t n, m
+    axis_recipe recipe
+    int64_t block           # outputs per table
+    int64_t weight_size     # bytes of one weight, 0 for none
+    axis_taps whole         # filled at prepare when block covers the axis
+    v_ops ops
+
+
+# Everything that is decided once; immutable while it runs.
+cdef struct job:
+    const row_table *level
+    int64_t outer, inner
+    axis_job d, h, w
+    bint copies             # nearest: pixels of `sample * inner` bytes are copied
+    int32_t dtype, acc, form
+    int64_t sample          # bytes of a sample in memory
+    int64_t stored          # bytes of a sample between passes
+    int64_t sum_size        # bytes of a sample while a long sum runs
+    load_fn load            # NULL where the dtype is what passes work on
+    store_fn store
+    int64_t tile            # outputs along W per tile
+    int64_t tiles, band, bands
+    int64_t ring_d, ring_h  # powers of two
+    int64_t row_bytes       # of a processed row of one tile
+    int64_t line_bytes      # of a loaded input row of one tile
+    row_taps *tile_taps     # one per tile, or NULL: built by each thread
+    int64_t units
+    # scratch layout, bytes
+    int64_t at_ring, at_tags, at_line, at_planes, at_sum, at_out, at_d, at_h, at_w, at_build
+    int64_t scratch_bytes
+
+
+cdef struct strides3:
+    int64_t outer, d, h
+
+
+cdef void execute(const job *j, const char *x, const strides3 *sx, char *out, const strides3 *so, char *scratch,
+                  int64_t unit_lo, int64_t unit_hi) noexcept nogil

@@ -1,0 +1,730 @@
+# cython: language_level=3, boundscheck=False, wraparound=False, cdivision=True, initializedcheck=False
+# cython: freethreading_compatible=True
+"""The one CPU skeleton: every mode, rank and layout as rows of (outer, D, H, W, inner).
+
+In: a plan's axis maps on those five numbers, and memory.  Out: samples written once.
+An input row is loaded (converted), resampled along W into a ring of processed rows, rows of the
+ring are summed along H, those sums along D, and the result is stored.  A ring slot is tagged with
+the input row that it holds, so rows are made when first needed and kept while they may be needed
+again.  The ring is a cache and decides no result: any split of the work units has the same bits.
+
+A work unit is one output row of one tile of W; units are numbered outer, tile, band of H, D, H.
+Everything that touches samples is a row primitive behind a pointer (``rows.h``).  This file knows
+strides, rows and units; it knows no modes, and no dtypes beyond the choice of primitives.
+"""
+cimport numpy as cnp
+from cpython.ref cimport Py_INCREF
+from cython.parallel cimport prange
+from libc.stdlib cimport free, malloc
+from libc.string cimport memcmp, memcpy, memset
+
+import numpy as np
+
+from upsample._axismap cimport AxisMap
+from upsample._axismap cimport (
+    FILTER_AREA, FILTER_NEAREST_EXACT, WEIGHTS_F32, WEIGHTS_F64, WEIGHTS_I16, WEIGHTS_NONE,
+)
+
+from upsample._arrays import check_out as _check_out
+from upsample._threads import get_num_threads as _get_num_threads
+
+cnp.import_array()
+region_init()
+
+cdef extern from "taps.h" nogil:
+    int uniform_count(const axis_recipe *a)
+
+cdef extern from "numpy/arrayobject.h":
+    object PyArray_Empty(int nd, cnp.npy_intp *dims, cnp.dtype descr, int fortran)
+
+cdef enum:
+    MAX_DIMS = 64
+    TABLE_OUTPUTS = 65536       # longer maps are tabulated tile by tile
+    TABLE_WEIGHTS = 1 << 19     # and so are those with more weights than this
+    TILE_SAMPLES = 65536
+    RING_BYTES = 1 << 20
+    SMALL = 65536               # outputs below which threads cost more than they bring
+    STACK_SCRATCH = 24576
+
+cdef dict DTYPES = {
+    "float32": DTYPE_F32, "float64": DTYPE_F64, "float16": DTYPE_F16, "bfloat16": DTYPE_BF16,
+    "uint8": DTYPE_U8, "int8": DTYPE_I8, "uint16": DTYPE_U16, "int16": DTYPE_I16,
+}
+cdef tuple FORM_NAMES = ("fixed taps", "wide taps", "box sums", "x2")
+cdef const row_table *LEVEL = best_level(2)
+
+
+def levels():
+    """Names of the SIMD levels that this build and machine have, best first."""
+    names = [best_level(cap).name.decode() for cap in (2, 1, 0)]
+    return tuple(dict.fromkeys(names))
+
+
+def level():
+    """Name of the SIMD level in use."""
+    return LEVEL.name.decode()
+
+
+def set_level(str name):
+    """Cap the SIMD level for kernels made from now on (for tests, and ``UPSAMPLE_SIMD`` at import)."""
+    global LEVEL
+    LEVEL = best_level({"baseline": 0, "avx2": 1, "avx512": 2}[name])
+
+
+def has_openmp():
+    """Whether this build runs in parallel."""
+    return bool(OPENMP)
+
+
+cdef extern from *:
+    """
+    #ifdef _OPENMP
+    enum { OPENMP = 1 };
+    #else
+    enum { OPENMP = 0 };
+    #endif
+    """
+    int OPENMP
+
+
+cdef inline int64_t clip(int64_t v, int64_t n) noexcept nogil:
+    return 0 if v < 0 else n - 1 if v >= n else v
+
+
+cdef inline int64_t min64(int64_t a, int64_t b) noexcept nogil:
+    return a if a < b else b
+
+
+cdef inline int64_t max64(int64_t a, int64_t b) noexcept nogil:
+    return a if a > b else b
+
+
+cdef inline int64_t align64(int64_t v) noexcept nogil:
+    return (v + 63) & ~(<int64_t>63)
+
+
+cdef inline int64_t power_of_two(int64_t at_least) noexcept nogil:
+    cdef int64_t p = 1
+    while p < at_least:
+        p *= 2
+    return p
+
+
+# ---- tables ---------------------------------------------------------------
+
+cdef int64_t weight_bytes(const axis_recipe *a) noexcept nogil:
+    return 4 if a.weights == WEIGHTS_F32 else 8 if a.weights == WEIGHTS_F64 else 2 if a.weights == WEIGHTS_I16 else 0
+
+
+cdef int64_t axis_table_bytes(const axis_job *a, int64_t outputs) noexcept nogil:
+    return align64(outputs * 8) + align64(outputs * 4) + align64(outputs * a.recipe.taps_max * a.weight_size)
+
+
+cdef void fill_axis(const row_table *level, const axis_job *a, axis_taps *t, int64_t lo, int64_t hi, char *memory,
+                    double *build) noexcept nogil:
+    t.lo, t.hi = lo, hi
+    t.first = <int64_t *>memory
+    t.count = <int32_t *>(memory + align64((hi - lo) * 8))
+    t.weights = memory + align64((hi - lo) * 8) + align64((hi - lo) * 4)
+    level.taps(&a.recipe, lo, hi, t.first, t.count, t.weights if a.weight_size else NULL, build)
+
+
+cdef inline void seek(const job *j, const axis_job *a, axis_taps *t, int64_t o, char *scratch, int64_t at) noexcept nogil:
+    """Make `t` hold output `o`: a kept table does already, a long axis moves on by one block."""
+    if t.lo <= o < t.hi:
+        return
+    cdef int64_t lo = o - o % a.block
+    fill_axis(j.level, a, t, lo, min64(lo + a.block, a.m), scratch + at, <double *>(scratch + j.at_build))
+
+
+cdef int64_t row_table_bytes(const job *j, int64_t outputs) noexcept nogil:
+    cdef int64_t K = j.w.recipe.taps_max
+    cdef int64_t raw = align64(outputs * 8) + align64(outputs * 4) + align64(outputs * K * j.w.weight_size)
+    cdef int64_t fixed = align64(outputs * K * 4) + align64(outputs * K * j.w.weight_size)
+    return raw + (align64(outputs * 4) if j.form == FORM_WIDE or j.form == FORM_BOX else fixed)
+
+
+cdef void fill_row(const job *j, row_taps *t, int64_t lo, int64_t hi, char *memory, double *build) noexcept nogil:
+    """The tile's taps, in the form that the row primitives of this job read."""
+    cdef const axis_recipe *a = &j.w.recipe
+    cdef int64_t m = hi - lo, K = a.taps_max, size = j.w.weight_size, o, k, at
+    cdef int64_t *first = <int64_t *>memory
+    cdef int32_t *count = <int32_t *>(memory + align64(m * 8))
+    cdef char *raw = <char *>count + align64(m * 4)
+    cdef char *rest = raw + align64(m * K * size)
+    cdef int32_t *index = <int32_t *>rest
+    cdef char *weights = rest + align64(m * K * 4)
+    cdef int64_t last = 0, n = j.w.n
+    j.level.taps(a, lo, hi, first, count, raw if size else NULL, build)
+    t.m, t.inner, t.taps_max, t.shift = m, j.inner, a.taps_max, a.shift
+    t.src = clip(first[0], n)
+    t.count = count
+    t.weights = raw
+    t.inside_lo = t.inside_hi = t.inside_src = 0
+    if j.form == FORM_WIDE or j.form == FORM_BOX:
+        t.first = index
+        for o in range(m):
+            index[o] = <int32_t>(first[o] - t.src)
+            last = max64(last, first[o] + count[o] - 1)
+        t.n = max64(last, t.src) - t.src + 1
+        return
+    t.index = index
+    if size:
+        t.weights = weights
+    for k in range(K):
+        for o in range(m):
+            at = clip(first[o] + (k if k < count[o] else count[o] - 1), n)
+            last = max64(last, at)
+            index[k * m + o] = <int32_t>(at - t.src)
+            if size == 4:
+                (<float *>weights)[k * m + o] = (<float *>raw)[o * K + k]
+            elif size == 8:
+                (<double *>weights)[k * m + o] = (<double *>raw)[o * K + k]
+            elif size == 2:
+                (<short *>weights)[k * m + o] = (<short *>raw)[o * K + k]
+    t.n = last - t.src + 1
+    find_x2(t, first, lo, n, size)
+
+
+cdef void find_x2(row_taps *t, const int64_t *first, int64_t lo, int64_t n, int64_t size) noexcept nogil:
+    """Recognise whole factor 2 with constant weights: outputs 2j, 2j+1 of input j share two sets of taps."""
+    cdef int64_t K = t.taps_max, reach = K // 2, a, b, j, k
+    cdef const char *w = <const char *>t.weights
+    if lo % 2 or t.m % 2:
+        return
+    # pairs are counted from the tile's start; their input is lo/2 + pair
+    a = max64(0, reach - lo // 2)
+    b = min64(t.m // 2, n - reach - lo // 2)
+    if K == 1:
+        a, b = 0, t.m // 2
+    if b - a < 2:
+        return
+    for j in range(a, b):
+        if first[2 * j] != lo // 2 + j - reach or first[2 * j + 1] != lo // 2 + j - reach + (1 if K > 1 else 0):
+            return
+        for k in range(K if size else 0):
+            if memcmp(w + (k * t.m + 2 * j) * size, w + (k * t.m + 2 * a) * size, 2 * size):
+                return
+    t.inside_lo, t.inside_hi = a, b
+    t.inside_src = lo // 2 - t.src
+
+
+# ---- the run --------------------------------------------------------------
+
+cdef struct run_state:
+    const char *x           # start of the input of this `outer`
+    const strides3 *sx
+    char *scratch
+    char *ring
+    int64_t *tags
+    const row_taps *tile
+
+
+cdef inline const char *w_row(const job *j, const run_state *s, int64_t z, int64_t y) noexcept nogil:
+    """The row (z, y) resampled along W: from the ring, or made now."""
+    cdef int64_t slot = (z & (j.ring_d - 1)) * j.ring_h + (y & (j.ring_h - 1)), tag = z * j.h.n + y
+    cdef char *row = s.ring + slot * j.row_bytes
+    if s.tags[slot] != tag:
+        make_row(j, s, row, z, y)
+        s.tags[slot] = tag
+    return row
+
+
+cdef inline void make_row(const job *j, const run_state *s, char *row, int64_t z, int64_t y) noexcept nogil:
+    cdef const row_taps *t = s.tile
+    cdef const char *src = s.x + z * s.sx.d + y * s.sx.h + t.src * j.inner * j.sample
+    if j.load != NULL:
+        j.load(s.scratch + j.at_line, src, t.n * j.inner)
+        src = s.scratch + j.at_line
+    j.level.h[j.acc][FORM_X2 if t.inside_hi > t.inside_lo else j.form](row, src, t)
+
+
+cdef void sum_h(const job *j, const run_state *s, const axis_taps *t, int64_t z, int64_t y, char *dst, int64_t n) noexcept nogil:
+    """The H pass: output row y of input plane z."""
+    cdef const void *rows[16]
+    cdef int64_t at = y - t.lo, first = t.first[at], k
+    cdef int32_t count = t.count[at], last = count if j.h.weight_size == 0 else j.h.recipe.shift, done, step
+    cdef const char *w = t.weights + at * j.h.recipe.taps_max * j.h.weight_size
+    cdef char *total
+    if count <= ROW_GROUP:
+        for k in range(count):
+            rows[k] = w_row(j, s, z, clip(first + k, j.h.n))
+        j.h.ops.whole(dst, rows, w, n, count, last)
+        return
+    total = s.scratch + j.at_sum
+    done = 0
+    while done < count:
+        step = min(count - done, ROW_GROUP)
+        for k in range(step):
+            rows[k] = w_row(j, s, z, clip(first + done + k, j.h.n))
+        (j.h.ops.begin if done == 0 else j.h.ops.more)(total, rows, w + done * j.h.weight_size, n, step, last)
+        done += step
+    j.h.ops.end(dst, total, n, last)
+
+
+cdef void sum_d(const job *j, const run_state *s, const axis_taps *td, const axis_taps *th, int64_t d, int64_t y,
+                char *dst, int64_t n) noexcept nogil:
+    """The D pass: output row (d, y), from rows that went through the H pass where there is one."""
+    cdef const void *rows[16]
+    cdef int64_t at = d - td.lo, first = td.first[at], k
+    cdef int32_t count = td.count[at], last = count if j.d.weight_size == 0 else j.d.recipe.shift, done = 0, step
+    cdef const char *w = td.weights + at * j.d.recipe.taps_max * j.d.weight_size
+    cdef char *total = s.scratch + j.at_sum + align64(j.row_bytes // j.stored * j.sum_size)
+    cdef char *row
+    while done < count or done == 0:
+        step = min(count - done, ROW_GROUP)
+        for k in range(step):
+            if j.h.has_pass:
+                row = s.scratch + j.at_planes + k * j.row_bytes
+                sum_h(j, s, th, clip(first + done + k, j.d.n), y, row, n)
+                rows[k] = row
+            else:
+                rows[k] = w_row(j, s, clip(first + done + k, j.d.n), y)
+        if count <= ROW_GROUP:
+            j.d.ops.whole(dst, rows, w, n, count, last)
+            return
+        (j.d.ops.begin if done == 0 else j.d.ops.more)(total, rows, w + done * j.d.weight_size, n, step, last)
+        done += step
+    j.d.ops.end(dst, total, n, last)
+
+
+cdef void execute(const job *j, const char *x, const strides3 *sx, char *out, const strides3 *so, char *scratch,
+                  int64_t unit_lo, int64_t unit_hi) noexcept nogil:
+    """Units [unit_lo, unit_hi) of a job; any split of all units gives the same bits."""
+    cdef int64_t per_tile = j.d.m * j.h.m, unit = unit_lo, slots = j.ring_d * j.ring_h
+    cdef int64_t o = unit // (j.tiles * per_tile), tile = unit // per_tile % j.tiles, rest = unit % per_tile
+    cdef int64_t band = rest // (j.d.m * j.band), y0 = band * j.band, y1 = min64(y0 + j.band, j.h.m)
+    cdef int64_t d, y, n, k, source, copied = -1
+    rest -= y0 * j.d.m
+    d = rest // (y1 - y0)
+    y = y0 + rest % (y1 - y0)
+    cdef run_state s
+    cdef row_taps own
+    cdef axis_taps td = j.d.whole, th = j.h.whole
+    cdef char *row
+    cdef char *target
+    cdef const char *previous = NULL
+    s.sx, s.scratch = sx, scratch
+    s.ring, s.tags = scratch + j.at_ring, <int64_t *>(scratch + j.at_tags)
+    s.tile = NULL
+    while unit < unit_hi:
+        # a new (outer, tile): the ring holds nothing of it
+        s.x = x + o * sx.outer
+        if j.tile_taps != NULL:
+            s.tile = &j.tile_taps[tile]
+        elif s.tile == NULL or j.tiles > 1:
+            fill_row(j, &own, tile * j.tile, min64((tile + 1) * j.tile, j.w.m), scratch + j.at_w,
+                     <double *>(scratch + j.at_build))
+            s.tile = &own
+        for k in range(slots):
+            s.tags[k] = -1
+        copied = -1
+        n = s.tile.m * j.inner
+        while unit < unit_hi:
+            row = out + o * so.outer + d * so.d + y * so.h + tile * j.tile * j.inner * j.sample
+            if j.d.has_pass:
+                seek(j, &j.d, &td, d, scratch, j.at_d)
+            if j.h.has_pass:
+                seek(j, &j.h, &th, y, scratch, j.at_h)
+            if j.copies:
+                source = clip(td.first[d - td.lo], j.d.n) if j.d.has_pass else d
+                source = source * j.h.n + (clip(th.first[y - th.lo], j.h.n) if j.h.has_pass else y)
+                if source == copied:
+                    memcpy(row, previous, n * j.sample)
+                else:
+                    (j.level.copy_x2 if s.tile.inside_hi > s.tile.inside_lo else j.level.copy)(
+                        row,
+                        s.x + source // j.h.n * sx.d + source % j.h.n * sx.h + s.tile.src * j.inner * j.sample,
+                        s.tile, j.inner * j.sample)
+                previous, copied = row, source
+            else:
+                target = row if j.store == NULL else scratch + j.at_out
+                if j.d.has_pass:
+                    sum_d(j, &s, &td, &th, d, y, target, n)
+                elif j.h.has_pass:
+                    sum_h(j, &s, &th, d, y, target, n)
+                else:
+                    make_row(j, &s, target, d, y)
+                if j.store != NULL:
+                    j.store(row, target, n)
+            unit += 1
+            y += 1
+            if y == y1:
+                d += 1
+                y = y0
+                if d == j.d.m:
+                    d = 0
+                    if y1 == j.h.m:
+                        y0 = 0
+                        y1 = min64(j.band, j.h.m)
+                        y = 0
+                        break
+                    y0, y1 = y1, min64(y1 + j.band, j.h.m)
+                    y = y0
+        tile += 1
+        if tile == j.tiles:
+            tile = 0
+            o += 1
+
+
+cdef void execute_parallel(const job *j, const char *x, const strides3 *sx, char *out, const strides3 *so,
+                           char *scratch, int threads) noexcept nogil:
+    """All units in as many contiguous ranges as there are threads."""
+    cdef int t
+    for t in prange(threads, num_threads=threads, schedule="static", chunksize=1):
+        execute(j, x, sx, out, so, scratch + t * j.scratch_bytes, j.units * t // threads,
+                j.units * (t + 1) // threads)
+
+
+# ---- preparing a job ------------------------------------------------------
+
+cdef class Prepared:
+    """A job and the memory that it owns."""
+    cdef job j
+    cdef char *tables
+    cdef readonly bint runs
+
+    def __cinit__(self):
+        memset(&self.j, 0, sizeof(job))
+        self.tables = NULL
+
+    def __dealloc__(self):
+        free(self.tables)
+
+
+cdef void set_axis(axis_job *a, AxisMap m, int64_t n) except *:
+    a.has_pass = m is not None
+    a.n = a.m = n
+    if m is None:
+        return
+    a.recipe = m.recipe
+    a.n, a.m = m.n, m.m
+    a.weight_size = weight_bytes(&a.recipe)
+    a.block = max64(1, min64(TABLE_OUTPUTS, TABLE_WEIGHTS // a.recipe.taps_max))
+    if a.block < a.m:
+        a.block = max64(1, min64(1024, 65536 // a.recipe.taps_max))
+
+
+def prepare(str dtype, int64_t sample, int64_t outer, int64_t inner, sizes, maps):
+    """A job on (outer, D, H, W, inner): `sizes` are the input's D, H, W, `maps` their maps or None.
+
+    Returns a reason instead where the maps cannot be run together.
+    """
+    cdef Prepared p = Prepared()
+    cdef job *j = &p.j
+    cdef AxisMap m
+    cdef const row_table *level = LEVEL
+    cdef axis_job *a
+    cdef int64_t k, t, samples, ring, tile_in, at, bytes_, K
+    j.level, j.outer, j.inner, j.sample = level, outer, inner, sample
+    set_axis(&j.d, maps[0], sizes[0])
+    set_axis(&j.h, maps[1], sizes[1])
+    set_axis(&j.w, maps[2], sizes[2])
+    present = [m for m in maps if m is not None]
+    j.copies = all(m.is_copy for m in present)
+    if j.copies:
+        j.form = FORM_FIXED
+        j.stored = j.sum_size = sample
+    else:
+        accs = {m.acc for m in present}
+        if len(accs) != 1 or dtype not in DTYPES:
+            return f"its passes sum in different types ({', '.join(sorted(accs))}) or the dtype {dtype} is none it sums"
+        acc = accs.pop()
+        j.dtype = DTYPES[dtype]
+        if acc == "int32":
+            if dtype not in ("uint8", "int8"):
+                return f"integer weights need uint8 or int8, got {dtype}"
+            j.acc = ACC_U8 if dtype == "uint8" else ACC_I8
+            j.stored, j.sum_size = 1, 4
+        else:
+            j.acc = ACC_F32 if acc == "float32" else ACC_F64
+            j.stored = j.sum_size = 4 if acc == "float32" else 8
+            if dtype != acc:
+                if j.dtype == DTYPE_F64:
+                    return "float64 samples with float32 sums"
+                j.load, j.store = level.load[j.dtype][j.acc], level.store[j.dtype][j.acc]
+        if j.w.weight_size == 0:
+            j.form = FORM_BOX
+        elif j.w.recipe.taps_max in (2, 4) and (j.acc >= ACC_U8 or uniform_count(&j.w.recipe)) and (
+                not m_is_wide(&j.w.recipe)):
+            j.form = FORM_FIXED
+        else:
+            j.form = FORM_WIDE
+        j.h.ops = level.v[j.acc][0 if j.h.weight_size else 1]
+        j.d.ops = level.v[j.acc][0 if j.d.weight_size else 1]
+
+    # the ring: enough rows for the taps, a power of two of them, within the cache where it can be
+    j.ring_h = power_of_two(j.h.recipe.taps_max) if j.h.has_pass and not j.copies else 1
+    j.ring_d = power_of_two(j.d.recipe.taps_max) if j.d.has_pass and not j.copies else 1
+    samples = TILE_SAMPLES
+    if not j.copies:
+        samples = max64(1024, min64(TILE_SAMPLES, 2 * RING_BYTES // (j.ring_h * j.ring_d * j.stored)))
+    j.tile = max64(1, min64(j.w.m, samples // inner))
+    K = j.w.recipe.taps_max
+    j.tile = max64(1, min64(j.tile, TABLE_WEIGHTS // K))
+    if j.w.n > j.w.m:           # a reduction reads more than it writes: bound the loaded row as well
+        j.tile = max64(1, min64(j.tile, <int64_t>((<double>(4 * TILE_SAMPLES) / inner) * j.w.m / j.w.n)))
+    if j.tile < j.w.m and j.tile > 1:
+        j.tile -= j.tile % 2
+    j.tiles = (j.w.m + j.tile - 1) // j.tile
+    j.row_bytes = align64(j.tile * inner * j.stored) + 64
+    ring = 8 * RING_BYTES
+    while j.ring_h > ROW_GROUP and j.ring_h * j.ring_d * j.row_bytes > ring:
+        j.ring_h //= 2
+    while j.ring_d > ROW_GROUP and j.ring_h * j.ring_d * j.row_bytes > ring:
+        j.ring_d //= 2
+    j.band = j.h.m
+    if j.d.has_pass and not j.copies:
+        # keep the rows of a whole band of H for the next output plane
+        while j.ring_h < j.h.n and 2 * j.ring_h * j.ring_d * j.row_bytes <= RING_BYTES:
+            j.ring_h *= 2
+        if j.ring_h < j.h.n:
+            j.band = max64(1, min64(j.h.m, (j.ring_h - j.h.recipe.taps_max) * j.h.m // j.h.n if j.h.has_pass
+                                    else j.ring_h))
+    j.bands = (j.h.m + j.band - 1) // j.band
+    j.units = outer * j.tiles * j.d.m * j.h.m
+
+    # tables that are kept
+    keep = {}
+    cdef bint keep_w = j.w.m * inner <= TABLE_OUTPUTS * 4 and j.w.m * K <= 2 * TABLE_WEIGHTS
+    bytes_ = 64
+    for name in ("d", "h"):
+        a = &j.d if name == "d" else &j.h
+        if a.has_pass and a.block >= a.m:
+            keep[name] = bytes_
+            bytes_ += axis_table_bytes(a, a.m)
+    cdef int64_t build = align64(8 * max64(4, max64(j.d.recipe.taps_max, max64(j.h.recipe.taps_max, K))))
+    if keep_w:
+        keep["w"] = bytes_
+        bytes_ += align64(j.tiles * sizeof(row_taps)) + j.tiles * row_table_bytes(j, j.tile)
+    p.tables = <char *>malloc(bytes_ + build + 64)
+    if p.tables == NULL:
+        raise MemoryError(f"no memory for tables of {bytes_} bytes")
+    cdef char *base = <char *>align64(<int64_t>p.tables)
+    cdef double *scratch = <double *>(base + bytes_ - 64)
+    bytes_ = 0
+    for name in ("d", "h"):
+        a = &j.d if name == "d" else &j.h
+        if name in keep:
+            fill_axis(level, a, &a.whole, 0, a.m, base + <int64_t>keep[name] - 64, scratch)
+    if keep_w:
+        at = <int64_t>keep["w"] - 64
+        j.tile_taps = <row_taps *>(base + at)
+        at += align64(j.tiles * sizeof(row_taps))
+        for t in range(j.tiles):
+            fill_row(j, &j.tile_taps[t], t * j.tile, min64((t + 1) * j.tile, j.w.m), base + at, scratch)
+            at += row_table_bytes(j, j.tile)
+
+    # the longest input row of a tile
+    j.line_bytes = 0
+    if j.load != NULL:
+        tile_in = 0
+        if keep_w:
+            for t in range(j.tiles):
+                tile_in = max64(tile_in, j.tile_taps[t].n)
+        else:
+            tile_in = min64(j.w.n, <int64_t>(<double>j.tile * j.w.n / j.w.m) + 2 * K + 8)
+            if j.w.recipe.scale > 0:
+                tile_in = min64(j.w.n, max64(tile_in, <int64_t>(j.tile / j.w.recipe.scale) + 2 * K + 8))
+        j.line_bytes = align64(tile_in * inner * j.stored)
+    at = 0
+    j.at_ring = at
+    at += j.ring_d * j.ring_h * j.row_bytes if not j.copies else 0
+    j.at_tags = at
+    at += align64(8 * j.ring_d * j.ring_h)
+    j.at_line = at
+    at += j.line_bytes
+    j.at_planes = at
+    if j.d.has_pass and j.h.has_pass and not j.copies:
+        at += min64(j.d.recipe.taps_max, ROW_GROUP) * j.row_bytes
+    j.at_sum = at
+    if not j.copies:
+        for k in range(2):
+            if (j.d if k else j.h).recipe.taps_max > ROW_GROUP or (k == 0 and j.d.recipe.taps_max > ROW_GROUP):
+                at += align64(j.row_bytes // j.stored * j.sum_size)
+    j.at_out = at
+    if j.store != NULL:
+        at += j.row_bytes
+    j.at_d = at
+    if j.d.has_pass and "d" not in keep:
+        at += axis_table_bytes(&j.d, j.d.block)
+    j.at_h = at
+    if j.h.has_pass and "h" not in keep:
+        at += axis_table_bytes(&j.h, j.h.block)
+    j.at_w = at
+    if not keep_w:
+        at += row_table_bytes(j, j.tile)
+    j.at_build = at
+    at += build
+    j.scratch_bytes = align64(at)
+    return p
+
+
+cdef inline bint m_is_wide(const axis_recipe *a) noexcept nogil:
+    return not uniform_count(a) and a.weights != WEIGHTS_I16
+
+
+# ---- arrays ---------------------------------------------------------------
+
+cdef class CpuKernel:
+    """A job bound to arrays of one shape and dtype: ``kernel(x, out=None)``.
+
+    `groups` tells which array axes make up outer, D, H, W and inner, from outermost to innermost in
+    memory; `order` is all of them.
+    """
+    cdef Prepared p
+    cdef int nd
+    cdef cnp.npy_intp shape[MAX_DIMS]
+    cdef cnp.npy_intp out_shape[MAX_DIMS]
+    cdef int order[MAX_DIMS]
+    cdef int group_end[5]
+    cdef cnp.dtype dtype
+    cdef int64_t outputs
+    cdef bint plain         # axes are in memory order
+    cdef tuple shapes
+    cdef object inverse
+
+    def __init__(self, Prepared p, dtype, tuple shape, tuple out_shape, groups):
+        cdef int i, at = 0
+        self.p, self.dtype, self.nd = p, dtype, len(shape)
+        self.shapes = (shape, out_shape)
+        self.outputs = 1
+        for i in range(self.nd):
+            self.shape[i], self.out_shape[i] = shape[i], out_shape[i]
+            self.outputs *= out_shape[i]
+        for i, group in enumerate(groups):
+            for axis in group:
+                self.order[at] = axis
+                at += 1
+            self.group_end[i] = at
+        order = [self.order[i] for i in range(self.nd)]
+        self.plain = order == list(range(self.nd))
+        self.inverse = tuple(np.argsort(order))
+
+    cdef bint bind(self, cnp.ndarray x, const cnp.npy_intp *shape, strides3 *s) noexcept:
+        """Strides of outer, D and H of an array, or False where it is not laid out as the job needs."""
+        cdef const cnp.npy_intp *st = cnp.PyArray_STRIDES(x)
+        cdef int64_t expected = self.p.j.sample
+        cdef int64_t group_stride[3]
+        cdef int g, i, start, axis
+        # W and inner are dense
+        for i in range(self.nd - 1, self.group_end[2] - 1, -1):
+            axis = self.order[i]
+            if shape[axis] != 1 and st[axis] != expected:
+                return False
+            expected *= shape[axis]
+        for g in range(3):
+            start = self.group_end[g - 1] if g else 0
+            expected = 0
+            group_stride[g] = 0
+            for i in range(self.group_end[g] - 1, start - 1, -1):
+                axis = self.order[i]
+                if shape[axis] == 1:
+                    continue
+                if expected == 0:
+                    group_stride[g] = st[axis]
+                    expected = st[axis] * shape[axis]
+                elif st[axis] != expected:
+                    return False
+                else:
+                    expected *= shape[axis]
+        s.outer, s.d, s.h = group_stride[0], group_stride[1], group_stride[2]
+        return True
+
+    cdef object new_output(self):
+        cdef cnp.npy_intp dims[MAX_DIMS]
+        cdef int i
+        Py_INCREF(self.dtype)
+        if self.plain:
+            return PyArray_Empty(self.nd, self.out_shape, self.dtype, 0)
+        for i in range(self.nd):
+            dims[i] = self.out_shape[self.order[i]]
+        return PyArray_Empty(self.nd, dims, self.dtype, 0).transpose(self.inverse)
+
+    cdef object ordered_copy(self, cnp.ndarray x):
+        """A native, aligned copy whose memory order is the job's."""
+        order = [self.order[i] for i in range(self.nd)]
+        made = np.empty([x.shape[i] for i in order], self.dtype).transpose(self.inverse)
+        made[...] = x
+        return made
+
+    cdef bint usable(self, cnp.ndarray x) noexcept:
+        return cnp.PyArray_ISALIGNED(x) and cnp.PyArray_ISNOTSWAPPED(x)
+
+    def __call__(self, x, out=None):
+        cdef strides3 sx, so
+        cdef cnp.ndarray a, b
+        if not isinstance(x, np.ndarray):
+            raise TypeError(f"expected a numpy.ndarray, got {type(x).__name__}")
+        a = x
+        if (cnp.PyArray_NDIM(a) != self.nd or memcmp(cnp.PyArray_DIMS(a), self.shape, self.nd * sizeof(cnp.npy_intp))
+                or (a.descr is not self.dtype and a.dtype.newbyteorder("=") != self.dtype)):
+            raise ValueError(f"expected {self.dtype} of shape {self.shapes[0]}, got {x.dtype} of shape {x.shape}")
+        if out is None:
+            b = self.new_output()
+        else:
+            _check_out(out, self.shapes[1], self.dtype, x)
+            b = out
+        if self.outputs == 0:
+            return b
+        if not self.usable(a) or not self.bind(a, self.shape, &sx):
+            a = self.ordered_copy(a)
+            self.bind(a, self.shape, &sx)
+        if not self.usable(b) or not self.bind(b, self.out_shape, &so):
+            b = self.new_output()
+            self.bind(b, self.out_shape, &so)
+        self.run(<const char *>cnp.PyArray_DATA(a), &sx, <char *>cnp.PyArray_DATA(b), &so)
+        if out is None or b is out:
+            return b
+        out[...] = b
+        return out
+
+    cdef int run(self, const char *x, const strides3 *sx, char *out, const strides3 *so) except -1:
+        cdef const job *j = &self.p.j
+        cdef char stack[STACK_SCRATCH + 64]
+        cdef char *memory = NULL
+        cdef char *scratch
+        cdef int threads = 1
+        cdef int64_t bytes_ = j.scratch_bytes
+        if self.outputs >= SMALL and OPENMP and j.units > 1:
+            threads = min(_get_num_threads(), j.units, self.outputs // (SMALL // 2))
+        if threads > 1 and not region_enter():
+            threads = 1
+        if threads == 1:
+            scratch = &stack[0]
+            if bytes_ > STACK_SCRATCH:
+                memory = <char *>malloc(bytes_ + 64)
+                if memory == NULL:
+                    raise MemoryError(f"no memory for {bytes_} bytes of scratch")
+                scratch = memory
+            scratch = <char *>align64(<int64_t>scratch)
+            if self.outputs >= SMALL // 16:
+                with nogil:
+                    execute(j, x, sx, out, so, scratch, 0, j.units)
+            else:               # too short to let another thread in
+                execute(j, x, sx, out, so, scratch, 0, j.units)
+            free(memory)
+            return 0
+        memory = <char *>malloc(bytes_ * threads + 64)
+        if memory == NULL:
+            region_leave()
+            raise MemoryError(f"no memory for {bytes_ * threads} bytes of scratch")
+        with nogil:
+            execute_parallel(j, x, sx, out, so, <char *>align64(<int64_t>memory), threads)
+        region_leave()
+        free(memory)
+        return 0
+
+    def explain(self):
+        """The kernel path in words."""
+        cdef const job *j = &self.p.j
+        x2 = j.tile_taps != NULL and j.tile_taps[0].inside_hi > j.tile_taps[0].inside_lo
+        form = ("copied pixels" if j.copies else FORM_NAMES[j.form]) if not x2 else "x2 copied" if j.copies else "x2"
+        text = (f"level {j.level.name.decode()}, outer={j.outer} D={j.d.n}->{j.d.m} H={j.h.n}->{j.h.m} "
+                f"W={j.w.n}->{j.w.m} inner={j.inner}, W pass: {form}, {j.tiles} tile(s) of {j.tile}")
+        if not j.copies:
+            text += f", ring {j.ring_d}x{j.ring_h} rows of {j.row_bytes} bytes"
+        text += f", {j.scratch_bytes} bytes of scratch per thread"
+        if self.outputs < SMALL:
+            text += ", serial (small)"
+        return text

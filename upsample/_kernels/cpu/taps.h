@@ -1,0 +1,468 @@
+/* The table builder: from the recipe of one axis to its taps.
+ *
+ * In:  an `axis_recipe` (scalars only) and a range of outputs [lo, hi).
+ * Out: for every output `first`, `count` and the weights, so that
+ *          out[o] = sum_k weight[o][k] * in[clip(first[o] + k, 0, n - 1)]
+ * It knows coordinates and filters, and nothing about arrays, ranks or dtypes.
+ *
+ * Two steps: `coords_block` turns outputs into (floor, fraction) under one of
+ * the coordinate rules, a `filter_*` function turns those into taps.  A new
+ * filter is one more such function.  Every fused multiply-add is written as
+ * fma() or fmaf() and the file is compiled without contraction, so a table has
+ * the same bits on every machine.
+ *
+ * Positions are those of the whole axis minus `in_start`: a window (a chunk of
+ * a larger axis) has the weights of the whole, and clipping to the window's own
+ * ends gives the same samples, since a window holds every sample it needs.
+ */
+#ifndef UPSAMPLE_TAPS_H
+#define UPSAMPLE_TAPS_H
+
+#include <math.h>
+#include <stdint.h>
+
+enum { FILTER_NEAREST, FILTER_NEAREST_EXACT, FILTER_LINEAR, FILTER_CUBIC, FILTER_AREA,
+       FILTER_TRIANGLE_AA, FILTER_CUBIC_AA, FILTER_LANCZOS_AA };
+/* DIRECT32: torch's rule for small images (nearest only); TORCH32, TORCH64: its
+ * tables in float32 and float64; RATIONAL: exact fractions. */
+enum { COORDS_DIRECT32, COORDS_TORCH32, COORDS_TORCH64, COORDS_RATIONAL };
+enum { WEIGHTS_NONE, WEIGHTS_F32, WEIGHTS_F64, WEIGHTS_I16 };
+
+typedef struct {
+    int64_t n, m;               /* whole axis: inputs, outputs */
+    int64_t out_start, out_stop, in_start, in_stop;
+    double scale;               /* the user's factor, or 0 where the sizes decide */
+    int32_t filter, coords, weights, align_corners, shift, taps_max;
+} axis_recipe;
+
+typedef struct { __int128 step, offset; uint64_t den; } axis_fraction;   /* c = (step*i + offset) / den */
+
+#define TAPS_BLOCK 256
+
+/* ---- coordinates ------------------------------------------------------- */
+
+static inline int64_t i64min(int64_t a, int64_t b) { return a < b ? a : b; }
+static inline int64_t i64max(int64_t a, int64_t b) { return a > b ? a : b; }
+
+static inline float ratio_f32(const axis_recipe *a)
+{
+    if (a->align_corners) return a->m > 1 ? (float)(a->n - 1) / (float)(a->m - 1) : 0.0f;
+    return a->scale > 0 ? (float)(1.0 / a->scale) : (float)a->n / (float)a->m;
+}
+
+static inline double ratio_f64(const axis_recipe *a)
+{
+    if (a->align_corners) return a->m > 1 ? (double)(a->n - 1) / (double)(a->m - 1) : 0.0;
+    return a->scale > 0 ? 1.0 / a->scale : (double)a->n / (double)a->m;
+}
+
+/* i * ratio (origin 0) or (i + 1/2) * ratio - center/2 as one fraction; center
+ * is 1 for filters, 0 for nearest-exact. */
+static inline axis_fraction exact_fraction(const axis_recipe *a, int half, int center)
+{
+    axis_fraction f = {0, 0, 1};
+    if (a->align_corners) {
+        if (a->m > 1) { f.step = a->n - 1; f.den = (uint64_t)(a->m - 1); }
+        return f;
+    }
+    __int128 num = a->n;
+    uint64_t den = (uint64_t)a->m;
+    if (a->scale > 0) {                          /* scale = mantissa * 2^exponent, so 1/scale = 2^-exponent / mantissa */
+        int exponent;
+        uint64_t mantissa = (uint64_t)ldexp(frexp(a->scale, &exponent), 53);
+        exponent -= 53;
+        while (!(mantissa & 1)) { mantissa >>= 1; exponent++; }
+        num = exponent < 0 ? (__int128)1 << (-exponent) : 1;
+        den = exponent > 0 ? mantissa << exponent : mantissa;
+    }
+    if (!half) { f.step = num; f.den = den; return f; }
+    f.step = 2 * num;
+    f.offset = num - (center ? (__int128)den : 0);
+    f.den = 2 * den;
+    return f;
+}
+
+/* (i + 1/2) * ratio, the centre of an antialias filter; torch keeps the half also
+ * where corners are aligned. */
+static inline axis_fraction antialias_fraction(const axis_recipe *a)
+{
+    axis_fraction f = {0, 0, 1};
+    if (!a->align_corners) return exact_fraction(a, 1, 0);
+    if (a->m > 1) { f.offset = a->n - 1; f.step = 2 * f.offset; f.den = 2 * (uint64_t)(a->m - 1); }
+    return f;
+}
+
+/* rem / den rounded once to double, for rem < den < 2^64. */
+static inline double fraction_f64(uint64_t rem, uint64_t den)
+{
+    if (den <= (uint64_t)1 << 53) return (double)rem / (double)den;
+    if (rem == 0) return 0.0;
+    int up = 0;
+    unsigned __int128 r = rem;
+    while (2 * r < den) { r *= 2; up++; }
+    r <<= 64;
+    uint64_t q = (uint64_t)(r / den);
+    if (r % den) q |= 1;                          /* sticky bit: q has 63 or 64 bits, the conversion rounds once */
+    return ldexp((double)q, -64 - up);
+}
+
+static inline void split_fraction(const axis_fraction *f, int64_t i, int64_t *whole, uint64_t *rem)
+{
+    __int128 num = f->step * i + f->offset, den = (__int128)f->den, q = num / den, r = num % den;
+    if (r < 0) { r += den; q--; }
+    *whole = (int64_t)q;
+    *rem = (uint64_t)r;
+}
+
+/* Floors (and, where `t` is given, fractions) of exact coordinates: one division
+ * for the block, then carried from output to output. */
+static inline void exact_block(const axis_fraction *f, int64_t lo, int64_t count, int64_t *b, double *t)
+{
+    int64_t whole, q = (int64_t)(f->step / (__int128)f->den);
+    uint64_t rem, den = f->den, r = (uint64_t)(f->step % (__int128)f->den);
+    split_fraction(f, lo, &whole, &rem);
+    for (int64_t j = 0; j < count; j++) {
+        b[j] = whole;
+        if (t) t[j] = fraction_f64(rem, den);
+        whole += q;
+        rem += r;
+        if (rem >= den) { rem -= den; whole++; }
+    }
+}
+
+static inline void nearest_block(const axis_recipe *a, int64_t lo, int64_t count, int64_t *b)
+{
+    int64_t n = a->n, m = a->m, last = n - 1;
+    int half = a->filter == FILTER_NEAREST_EXACT;
+    switch (a->coords) {
+    case COORDS_DIRECT32: {
+        float r = ratio_f32(a);
+        if (half)
+            for (int64_t j = 0; j < count; j++)
+                b[j] = i64min((int64_t)floorf((float)(((double)(lo + j) + 0.5) * (double)r)), last);
+        else if (m == n)
+            for (int64_t j = 0; j < count; j++) b[j] = lo + j;
+        else if (m == 2 * n)
+            for (int64_t j = 0; j < count; j++) b[j] = (lo + j) >> 1;
+        else
+            for (int64_t j = 0; j < count; j++) b[j] = i64min((int64_t)floorf((float)(lo + j) * r), last);
+        break; }
+    case COORDS_TORCH32: {
+        float r = ratio_f32(a);
+        for (int64_t j = 0; j < count; j++) {
+            float i = (float)(lo + j);
+            if (half) {
+                float c = fmaf(r, i + 0.5f, -0.5f);
+                c = (float)((double)(c > 0 ? c : 0.0f) + 0.5);
+                b[j] = i64min((int64_t)floorf(c), last);
+            } else
+                b[j] = i64min((int64_t)floorf(i * r), last);
+        }
+        break; }
+    case COORDS_TORCH64: {                        /* torch floors in float32 even here */
+        double r = ratio_f64(a);
+        for (int64_t j = 0; j < count; j++) {
+            double i = (double)(lo + j);
+            double c = i * r;
+            if (half) {
+                c = fma(r, i + 0.5, -0.5);
+                c = (c > 0 ? c : 0.0) + 0.5;
+            }
+            b[j] = i64min((int64_t)floorf((float)c), last);
+        }
+        break; }
+    default: {
+        axis_fraction f = exact_fraction(a, half, 0);
+        exact_block(&f, lo, count, b, 0);
+        for (int64_t j = 0; j < count; j++) b[j] = i64min(b[j], last);
+        break; }
+    }
+}
+
+/* b = min(floor(c), n-1), t = clip(c - b, 0, 1); linear filters clamp c at 0 first. */
+static inline void coords_block(const axis_recipe *a, int64_t lo, int64_t count, int64_t *b, double *t)
+{
+    int64_t last = a->n - 1;
+    int clamp = a->filter == FILTER_LINEAR, half = !a->align_corners;
+    if (a->coords == COORDS_TORCH32) {
+        float r = ratio_f32(a);
+        for (int64_t j = 0; j < count; j++) {
+            float i = (float)(lo + j), c = half ? fmaf(r, i + 0.5f, -0.5f) : r * i;
+            if (clamp && !(c > 0)) c = 0.0f;
+            int64_t bb = i64min((int64_t)floorf(c), last);
+            float tt = c - (float)bb;
+            tt = tt < 0 ? 0.0f : tt > 1 ? 1.0f : tt;
+            b[j] = bb;
+            t[j] = (double)tt;
+        }
+    } else if (a->coords == COORDS_TORCH64) {
+        double r = ratio_f64(a);
+        int narrow = a->weights == WEIGHTS_I16;   /* the 8-bit scheme floors through float32, as torch does */
+        for (int64_t j = 0; j < count; j++) {
+            double i = (double)(lo + j), c = half ? fma(r, i + 0.5, -0.5) : r * i;
+            if (clamp && !(c > 0)) c = 0.0;
+            int64_t bb = i64min((int64_t)(narrow ? (double)floorf((float)c) : floor(c)), last);
+            double tt = c - (double)bb;
+            b[j] = bb;
+            t[j] = tt < 0 ? 0.0 : tt > 1 ? 1.0 : tt;
+        }
+    } else {
+        axis_fraction f = exact_fraction(a, half, 1);
+        exact_block(&f, lo, count, b, t);
+        for (int64_t j = 0; j < count; j++) {
+            if (clamp && b[j] < 0) { b[j] = 0; t[j] = 0.0; }
+            if (b[j] > last) { b[j] = last; t[j] = 1.0; }
+        }
+    }
+}
+
+/* ---- filters ----------------------------------------------------------- */
+
+/* Cubic convolution (Keys 1981), a = -3/4 as a fused polynomial in T. */
+static inline float cubic_near_f32(float x) { float p = fmaf(1.25f, x, -2.25f); p = p * x; p = p * x; return p + 1.0f; }
+static inline float cubic_far_f32(float x) { float q = fmaf(fmaf(-0.75f, x, 3.75f), x, -6.0f); q = q * x; return q + 3.0f; }
+static inline double cubic_near_f64(double x) { double p = fma(1.25, x, -2.25); p = p * x; p = p * x; return p + 1.0; }
+static inline double cubic_far_f64(double x) { double q = fma(fma(-0.75, x, 3.75), x, -6.0); q = q * x; return q + 3.0; }
+
+static inline void filter_linear(const axis_recipe *a, const int64_t *b, const double *t, int64_t count,
+                          int64_t *first, int32_t *taps, void *w)
+{
+    for (int64_t j = 0; j < count; j++) {
+        first[j] = b[j];
+        taps[j] = 2;
+        if (a->weights == WEIGHTS_F32) {
+            float *o = (float *)w + j * a->taps_max;
+            o[1] = (float)t[j];
+            o[0] = 1.0f - o[1];
+        } else {
+            double *o = (double *)w + j * a->taps_max;
+            o[1] = t[j];
+            o[0] = 1.0 - t[j];
+        }
+    }
+}
+
+static inline void filter_cubic(const axis_recipe *a, const int64_t *b, const double *t, int64_t count,
+                         int64_t *first, int32_t *taps, void *w)
+{
+    for (int64_t j = 0; j < count; j++) {
+        first[j] = b[j] - 1;
+        taps[j] = 4;
+        if (a->weights == WEIGHTS_F32) {
+            float *o = (float *)w + j * a->taps_max, x = (float)t[j], y = 1.0f - x;
+            o[0] = cubic_far_f32(x + 1.0f);
+            o[1] = cubic_near_f32(x);
+            o[2] = cubic_near_f32(y);
+            o[3] = cubic_far_f32(y + 1.0f);
+        } else {
+            double *o = (double *)w + j * a->taps_max, x = t[j], y = 1.0 - x;
+            o[0] = cubic_far_f64(x + 1.0);
+            o[1] = cubic_near_f64(x);
+            o[2] = cubic_near_f64(y);
+            o[3] = cubic_far_f64(y + 1.0);
+        }
+    }
+}
+
+/* 8-bit scheme without antialias: taps beyond the border are folded onto the
+ * border sample.  Returns the largest value that a slot ever holds. */
+static inline double folded_weights(const axis_recipe *a, int64_t b, double t, int64_t *first, int32_t *taps, double *slots)
+{
+    int base = a->filter == FILTER_LINEAR ? 2 : 4, k = 0;
+    int64_t start = b - base / 2 + 1, last = a->n - 1;
+    double largest = 0.0;
+    for (int j = 0; j < base; j++) slots[j] = 0.0;
+    *first = i64max(start, 0);
+    for (int j = 0; j < base; j++) {
+        double x = fabs((double)(j + 1 - base / 2) - t), v;
+        if (base == 2) v = x < 1 ? 1.0 - x : 0.0;
+        else if (x < 1) v = ((1.25 * x - 2.25) * x) * x + 1.0;
+        else v = x < 2 ? ((-0.75 * x + 3.75) * x - 6.0) * x + 3.0 : 0.0;
+        if (j > 0 && start + j > 0 && start + j <= last) k++;
+        if (start + j <= 0) k = 0;
+        slots[k] += v;
+        largest = slots[k] > largest ? slots[k] : largest;
+    }
+    *first = i64min(*first, last);
+    *taps = k + 1;
+    return largest;
+}
+
+static inline int antialias_base(const axis_recipe *a)
+{
+    return a->filter == FILTER_TRIANGLE_AA ? 2 : a->filter == FILTER_CUBIC_AA ? 4 : 6;
+}
+
+static inline double triangle_f64(double x) { x = fabs(x); return x < 1 ? 1.0 - x : 0.0; }
+static inline double keys_f64(double x)                  /* a = -1/2 */
+{
+    x = fabs(x);
+    if (x < 1) return ((1.5 * x - 2.5) * x) * x + 1.0;
+    return x < 2 ? ((-0.5 * x + 2.5) * x - 4.0) * x + 2.0 : 0.0;
+}
+static inline double sinc_f64(double x) { if (x == 0) return 1.0; x *= 3.14159265358979323846; return sin(x) / x; }
+static inline double lanczos_f64(double x) { return fabs(x) < 3 ? sinc_f64(x) * sinc_f64(x / 3) : 0.0; }
+
+static inline float triangle_f32(float x) { x = fabsf(x); return x < 1 ? 1.0f - x : 0.0f; }
+static inline float keys_f32(float x)
+{
+    x = fabsf(x);
+    if (x < 1) return ((1.5f * x - 2.5f) * x) * x + 1.0f;
+    return x < 2 ? ((-0.5f * x + 2.5f) * x - 4.0f) * x + 2.0f : 0.0f;
+}
+
+/* The filter is stretched by the ratio when reducing; taps outside the axis are
+ * dropped and the rest renormalised.  Under torch's float32 rule everything is
+ * float32; otherwise weights are made in float64 (and stored in float32 or int16
+ * where the plan says so). */
+static inline void antialias_taps_f32(const axis_recipe *a, int64_t i, int64_t *first, int32_t *taps, float *w)
+{
+    float r = ratio_f32(a), support = (float)(antialias_base(a) / 2), inv = 1.0f, sum = 0.0f;
+    if (r >= 1) { support = support * r; inv = (float)(1.0 / (double)r); }
+    float center = (float)((double)r * ((double)i + 0.5));
+    int64_t lo = i64max((int64_t)((double)(center - support) + 0.5), 0);
+    int64_t hi = i64min((int64_t)((double)(center + support) + 0.5), a->n);
+    int32_t count = (int32_t)i64min(i64max(hi - lo, 0), a->taps_max);
+    for (int32_t j = 0; j < count; j++) {
+        float x = (float)(((double)((float)(lo + j) - center) + 0.5) * (double)inv);
+        w[j] = a->filter == FILTER_TRIANGLE_AA ? triangle_f32(x) : a->filter == FILTER_CUBIC_AA ? keys_f32(x)
+             : (float)lanczos_f64((double)x);
+        sum += w[j];
+    }
+    for (int32_t j = 0; j < count; j++) w[j] = sum != 0 ? w[j] / sum : 0.0f;
+    *first = lo;
+    *taps = count;
+}
+
+static inline void antialias_taps_f64(const axis_recipe *a, int64_t i, int64_t *first, int32_t *taps, double *w)
+{
+    double r = ratio_f64(a), support = antialias_base(a) / 2, inv = 1.0, sum = 0.0, part;
+    int64_t whole = 0, lo, hi;
+    if (r >= 1) { support = support * r; inv = 1.0 / r; }
+    if (a->coords == COORDS_RATIONAL) {           /* whole + part, so that far positions keep their fraction */
+        axis_fraction f = antialias_fraction(a);
+        exact_block(&f, i, 1, &whole, &part);
+    } else
+        part = r * ((double)i + 0.5);
+    lo = i64max(whole + (int64_t)floor(part - support + 0.5), 0);
+    hi = i64min(whole + (int64_t)floor(part + support + 0.5), a->n);
+    int32_t count = (int32_t)i64min(i64max(hi - lo, 0), a->taps_max);
+    for (int32_t j = 0; j < count; j++) {
+        double x = ((double)(lo + j - whole) - part + 0.5) * inv;
+        w[j] = a->filter == FILTER_TRIANGLE_AA ? triangle_f64(x) : a->filter == FILTER_CUBIC_AA ? keys_f64(x)
+             : lanczos_f64(x);
+        sum += w[j];
+    }
+    for (int32_t j = 0; j < count; j++) w[j] = sum != 0 ? w[j] / sum : 0.0;
+    *first = lo;
+    *taps = count;
+}
+
+/* ---- whole tables ------------------------------------------------------ */
+
+static inline int32_t antialias_taps_max(const axis_recipe *a)
+{
+    double half = antialias_base(a) / 2, r = ratio_f64(a), support = r >= 1 ? half * r : half;
+    if (a->coords == COORDS_TORCH32) {
+        float r32 = ratio_f32(a);
+        support = r32 >= 1 ? (double)((float)half * r32) : half;
+    }
+    double k = 2 * ceil(support) + 1;
+    return (int32_t)(k < (double)a->n ? k : (double)a->n);
+}
+
+/* Bin of output i: [floor(i n / m), ceil((i+1) n / m)). */
+static inline void area_bin(const axis_recipe *a, int64_t i, int64_t *first, int32_t *taps)
+{
+    int64_t lo = (int64_t)((__int128)i * a->n / a->m);
+    int64_t hi = (int64_t)(((__int128)(i + 1) * a->n + a->m - 1) / a->m);
+    *first = lo;
+    *taps = (int32_t)(hi - lo);
+}
+
+static inline int16_t quantised(double w, int shift)
+{
+    double v = w * (double)((int64_t)1 << shift);
+    return (int16_t)(v >= 0 ? v + 0.5 : v - 0.5);
+}
+
+/* Whether every output has taps_max taps (positions beyond the axis clip to its ends). */
+static inline int uniform_count(const axis_recipe *a)
+{
+    return a->filter <= FILTER_CUBIC && a->weights != WEIGHTS_I16;
+}
+
+/* Weights of one output in the 8-bit scheme, before quantisation. */
+static inline double integer_source(const axis_recipe *a, int64_t i, int64_t *first, int32_t *taps, double *w)
+{
+    double largest = 0.0;
+    if (a->filter == FILTER_LINEAR || a->filter == FILTER_CUBIC) {
+        int64_t b;
+        double t;
+        coords_block(a, i, 1, &b, &t);
+        return folded_weights(a, b, t, first, taps, w);
+    }
+    antialias_taps_f64(a, i, first, taps, w);
+    for (int32_t j = 0; j < *taps; j++) largest = w[j] > largest ? w[j] : largest;
+    return largest;
+}
+
+/* The largest binary precision at which the axis's largest weight fits int16. */
+static inline int32_t integer_shift(const axis_recipe *a, double *scratch)
+{
+    double largest = 0.0;
+    for (int64_t i = 0; i < a->m; i++) {
+        int64_t first;
+        int32_t taps;
+        double w = integer_source(a, i, &first, &taps, scratch);
+        largest = w > largest ? w : largest;
+    }
+    for (int32_t p = 0; p < 22; p++)
+        if ((int64_t)(0.5 + largest * (double)((int64_t)1 << (p + 1))) >= (1 << 15)) return p;
+    return 22;
+}
+
+/* Taps of outputs [lo, hi) of the window; `w` has taps_max slots per output and
+ * those past `count` are zero.  `scratch` holds max(taps_max, 4) doubles. */
+static inline void build_taps(const axis_recipe *a, int64_t lo, int64_t hi, int64_t *first, int32_t *count, void *w,
+                       double *scratch)
+{
+    int64_t b[TAPS_BLOCK], K = a->taps_max;
+    double t[TAPS_BLOCK];
+    for (int64_t at = lo; at < hi; at += TAPS_BLOCK) {
+        int64_t size = i64min(TAPS_BLOCK, hi - at), i0 = at + a->out_start;
+        int64_t *f = first + (at - lo);
+        int32_t *c = count + (at - lo);
+        char *ww = w ? (char *)w + (at - lo) * K * (a->weights == WEIGHTS_F64 ? 8 : a->weights == WEIGHTS_F32 ? 4 : 2) : 0;
+        if (a->filter <= FILTER_NEAREST_EXACT) {
+            nearest_block(a, i0, size, f);
+            for (int64_t j = 0; j < size; j++) c[j] = 1;
+        } else if (a->filter == FILTER_AREA) {
+            for (int64_t j = 0; j < size; j++) area_bin(a, i0 + j, f + j, c + j);
+        } else if (a->weights == WEIGHTS_I16) {
+            for (int64_t j = 0; j < size; j++) {
+                int16_t *o = (int16_t *)ww + j * K;
+                integer_source(a, i0 + j, f + j, c + j, scratch);
+                for (int64_t k = 0; k < K; k++) o[k] = k < c[j] ? quantised(scratch[k], a->shift) : 0;
+            }
+        } else if (a->filter == FILTER_LINEAR || a->filter == FILTER_CUBIC) {
+            coords_block(a, i0, size, b, t);
+            (a->filter == FILTER_LINEAR ? filter_linear : filter_cubic)(a, b, t, size, f, c, ww);
+        } else {
+            for (int64_t j = 0; j < size; j++) {
+                float *w32 = (float *)ww + j * K;
+                double *w64 = a->weights == WEIGHTS_F64 ? (double *)ww + j * K : scratch;
+                if (a->coords == COORDS_TORCH32) antialias_taps_f32(a, i0 + j, f + j, c + j, w32);
+                else antialias_taps_f64(a, i0 + j, f + j, c + j, w64);
+                for (int64_t k = 0; k < K; k++) {
+                    if (a->weights == WEIGHTS_F64) w64[k] = k < c[j] ? w64[k] : 0;
+                    else if (k >= c[j]) w32[k] = 0;
+                    else if (a->coords != COORDS_TORCH32) w32[k] = (float)w64[k];
+                }
+            }
+        }
+        for (int64_t j = 0; j < size; j++) f[j] -= a->in_start;
+    }
+}
+
+#endif

@@ -1,0 +1,236 @@
+"""From a resolved geometry to a `Plan`: the passes that make the output, and nothing else.
+
+In: shape, dtype, spatial axes, a `Geometry`, the numerics.  Out: an immutable,
+hashable plan whose passes hold axis maps.  Modes, corners, antialias and
+numerics are consumed here; backends see passes and arrays only.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import numpy as np
+
+from . import backends
+from ._arrays import WEIGHTED_DTYPES, as_array, dtype_name
+from ._axismap import AxisMap
+from ._geometry import Geometry
+
+NUMERICS = ("torch", "exact")
+# float32 coordinates resolve half a sample up to here; beyond it every map is exact.
+EXACT_BEYOND = 2**22
+# torch's 2-D nearest kernels switch index rules where height + width of the output exceeds this.
+DIRECT_LIMIT = 128
+EIGHT_BIT = ("uint8", "int8")
+_ANTIALIAS_FILTER = {"linear": "triangle-aa", "cubic": "cubic-aa", "lanczos": "lanczos-aa"}
+
+
+@dataclass(frozen=True, slots=True)
+class Pass:
+    """One axis resampled: ``store`` is "acc" (keep the sum's type) or "dtype" (round before the next pass)."""
+
+    axis: int
+    map: AxisMap
+    store: str
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """A resampling worked out for one shape and dtype: call it with arrays.
+
+    Attributes
+    ----------
+    shape, out_shape : tuple of int
+        Whole shapes of input and output.
+    dtype : numpy.dtype
+        Of both, in native byte order.
+    passes : tuple of Pass
+        In the order in which they run, from the last spatial axis outward; an axis without a
+        pass is copied.
+    spatial : tuple of int
+        The array axes that `window` counts, in D, H, W order.
+    features : frozenset of str
+        Names of properties that a backend must know to run the plan.
+    backend : str or None
+        The backend asked for when the plan was made.
+    """
+
+    shape: tuple[int, ...]
+    out_shape: tuple[int, ...]
+    dtype: np.dtype[Any]
+    passes: tuple[Pass, ...]
+    spatial: tuple[int, ...]
+    features: frozenset[str] = frozenset()
+    backend: str | None = None
+    _kernels: dict[Any, Any] = field(default_factory=dict, init=False, repr=False, compare=False)
+
+    def __call__(self, x: Any, out: Any = None) -> Any:
+        """Resample `x`.
+
+        Parameters
+        ----------
+        x : array of shape `shape` and dtype `dtype`
+            Any strides, alignment and byte order.
+        out : array of shape `out_shape`, optional
+            Written in place and returned.
+
+        Returns
+        -------
+        array of shape `out_shape`
+
+        Raises
+        ------
+        ValueError
+            For another shape or dtype, or an `out` that is read-only or may overlap.
+        """
+        name = self.backend or backends.selected()
+        try:
+            return self._kernels[x.__class__, x.strides, name](x, out)
+        except (KeyError, AttributeError):
+            pass
+        x = as_array(x)
+        if x.shape != self.shape or dtype_name(x.dtype) != dtype_name(self.dtype):
+            raise ValueError(f"the plan is for {self.dtype} of shape {self.shape}, got {x.dtype} of shape {x.shape}")
+        kernel = backends.kernel_for(self, x, name)
+        if len(self._kernels) >= 16:
+            self._kernels.clear()
+        self._kernels[type(x), x.strides, name] = kernel
+        return kernel(x, out)
+
+    def window(self, start: tuple[int, ...], stop: tuple[int, ...]) -> tuple[tuple[int, ...], tuple[int, ...], Plan]:
+        """The plan of one chunk of the output.
+
+        Parameters
+        ----------
+        start, stop : tuple of int
+            The chunk in output coordinates, one number per spatial axis.
+
+        Returns
+        -------
+        in_start, in_stop : tuple of int
+            The part of the input that the chunk needs, one number per spatial axis.
+        plan : Plan
+            Maps that part to the chunk, with the bits of the whole.
+        """
+        if len(start) != len(self.spatial) or len(stop) != len(self.spatial):
+            raise ValueError(f"start and stop need {len(self.spatial)} numbers, got {start} and {stop}")
+        maps = {p.axis: p for p in self.passes}
+        shape, out_shape = list(self.shape), list(self.out_shape)
+        ranges: list[tuple[int, int]] = []
+        moved: dict[int, Pass] = {}
+        for axis, lo, hi in zip(self.spatial, start, stop, strict=True):
+            if not 0 <= lo < hi <= out_shape[axis]:
+                raise ValueError(f"window {lo}:{hi} must be non-empty and within 0:{out_shape[axis]} on axis {axis}")
+            ranges.append((lo, hi))
+            if axis in maps:
+                ranges[-1], part = maps[axis].map.window(lo, hi)
+                moved[axis] = replace(maps[axis], map=part)
+            shape[axis], out_shape[axis] = ranges[-1][1] - ranges[-1][0], hi - lo
+        plan = replace(
+            self,
+            shape=tuple(shape),
+            out_shape=tuple(out_shape),
+            passes=tuple(moved[p.axis] for p in self.passes),
+        )
+        return tuple(r[0] for r in ranges), tuple(r[1] for r in ranges), plan
+
+    def __hash__(self) -> int:
+        return hash((self.shape, self.out_shape, self.dtype, self.passes, self.features, self.backend))
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return Plan, (
+            self.shape,
+            self.out_shape,
+            self.dtype,
+            self.passes,
+            self.spatial,
+            self.features,
+            self.backend,
+        )
+
+
+def build_plan(
+    shape: tuple[int, ...],
+    dtype: np.dtype[Any],
+    spatial: tuple[int, ...],
+    geometry: Geometry,
+    numerics: str,
+    backend: str | None = None,
+) -> Plan:
+    """The plan of a resolved request.
+
+    Raises
+    ------
+    NotImplementedError
+        For a dtype that the method cannot resample.
+    """
+    dtype = dtype.newbyteorder("=")
+    check_dtype(dtype, geometry.method)
+    out_shape = list(shape)
+    passes: list[Pass] = []
+    for i in reversed(range(len(spatial))):
+        out_shape[spatial[i]] = geometry.out_sizes[i]
+        if 0 not in geometry.out_sizes and _has_pass(geometry, i, dtype, numerics):
+            passes.append(_make_pass(spatial[i], i, dtype, geometry, numerics))
+    return Plan(tuple(shape), tuple(out_shape), dtype, tuple(passes), spatial, frozenset(), backend)
+
+
+def check_dtype(dtype: np.dtype[Any], method: str) -> None:
+    """Refuse a dtype that the method cannot resample."""
+    if method in ("nearest", "nearest-exact"):
+        if dtype.hasobject or dtype.itemsize == 0:
+            raise NotImplementedError(
+                f"mode {method!r} copies samples of a fixed size, it is not implemented for {dtype}"
+            )
+        return
+    name = dtype_name(dtype)
+    if name not in WEIGHTED_DTYPES:
+        raise NotImplementedError(
+            f"{method} interpolation is not implemented for {dtype}: it takes {', '.join(WEIGHTED_DTYPES)} "
+            "(convert with x.astype), and only nearest and nearest-exact take every dtype"
+        )
+
+
+def _has_pass(g: Geometry, i: int, dtype: np.dtype[Any], numerics: str) -> bool:
+    """Whether an axis is resampled at all: torch's CPU copies most unchanged axes, whatever the factor."""
+    if g.sizes[i] != g.out_sizes[i]:
+        return True
+    if g.scales[i] in (0.0, 1.0) or g.antialias or g.align_corners:
+        return False
+    if g.method == "cubic":
+        return not (numerics == "torch" and dtype.name in EIGHT_BIT)
+    if g.method == "nearest":
+        return numerics == "exact" or not direct_rule(g.out_sizes)
+    return g.method == "nearest-exact"
+
+
+def direct_rule(out_sizes: tuple[int, ...]) -> bool:
+    """Whether torch picks nearest samples of a contiguous 2-D image by its direct rule."""
+    return len(out_sizes) == 2 and sum(out_sizes) <= DIRECT_LIMIT
+
+
+def _make_pass(axis: int, i: int, dtype: np.dtype[Any], g: Geometry, numerics: str) -> Pass:
+    n, m = g.sizes[i], g.out_sizes[i]
+    wide = dtype == np.float64
+    exact = numerics == "exact" or max(n, m) > EXACT_BEYOND
+    coords = "rational" if exact else "torch64" if wide else "torch32"
+    weights: str | None = "float64" if wide or numerics == "exact" else "float32"
+    acc = weights or ""
+    store = "acc"
+    method = g.method
+    if method in ("nearest", "nearest-exact"):
+        weights, acc = None, "float32"
+        if not exact and direct_rule(g.out_sizes):
+            coords = "direct32"
+    elif method == "area":
+        weights = None
+    elif dtype.name in EIGHT_BIT and numerics == "torch":
+        weights, acc, store = "int16", "int32", "dtype"
+        coords = "rational" if exact else "torch64"
+    name = _ANTIALIAS_FILTER[method] if g.antialias else method
+    return Pass(
+        axis,
+        AxisMap(n, m, name, coords=coords, weights=weights, acc=acc, scale=g.scales[i], align_corners=g.align_corners),
+        store,
+    )
