@@ -64,7 +64,7 @@ cdef class AxisMap:
         a.filter, a.coords, a.weights = FILTERS[filter], COORDS[coords], WEIGHTS[weights]
         self.acc = acc
         if a.filter == FILTER_AREA:
-            a.taps_max = <int32_t>min(n, -(-n // m) + (1 if n % m and m % n else 0))
+            a.taps_max = <int32_t>min(n, (n + m - 1) // m + (1 if n % m and m % n else 0))
         elif a.filter <= FILTER_NEAREST_EXACT:
             a.taps_max = 1
         elif a.filter == FILTER_LINEAR:

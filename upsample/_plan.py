@@ -7,6 +7,7 @@ numerics are consumed here; backends see passes and arrays only.
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -173,6 +174,10 @@ def build_plan(
         out_shape[spatial[i]] = geometry.out_sizes[i]
         if 0 not in geometry.out_sizes and _has_pass(geometry, i, dtype, numerics):
             passes.append(_make_pass(spatial[i], i, dtype, geometry, numerics))
+    if math.prod(out_shape) * dtype.itemsize >= 2**63:
+        raise RuntimeError(
+            f"an output of shape {tuple(out_shape)} and dtype {dtype} does not fit 64-bit byte counts (overflow)"
+        )
     return Plan(tuple(shape), tuple(out_shape), dtype, tuple(passes), spatial, frozenset(), backend)
 
 

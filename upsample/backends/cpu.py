@@ -66,6 +66,8 @@ def _size(plan: Plan, axes: tuple[int, ...]) -> int:
 def _groups(order: tuple[int, ...], passes: set[int]) -> tuple[tuple[int, ...], ...] | None:
     """Axes of outer, D, H, W and inner, given all axes from outermost to innermost in memory."""
     at = [i for i, axis in enumerate(order) if axis in passes]
+    if [order[i] for i in at] != sorted(passes):
+        return None  # the innermost axis in memory runs first, which would change the order of the passes
     outer, inner = order[: at[0]], order[at[-1] + 1 :]
     between = [order[a + 1 : b] for a, b in zip(at, at[1:], strict=False)]
     along = [(order[i],) for i in at]

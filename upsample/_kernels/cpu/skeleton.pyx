@@ -45,6 +45,7 @@ cdef enum:
     RING_BYTES = 1 << 20
     SMALL = 65536               # outputs below which threads cost more than they bring
     STACK_SCRATCH = 24576
+    X2_CHANNELS = 8             # more channels fill vectors without interleaving
 
 cdef dict DTYPES = {
     "float32": DTYPE_F32, "float64": DTYPE_F64, "float16": DTYPE_F16, "bfloat16": DTYPE_BF16,
@@ -190,7 +191,7 @@ cdef void find_x2(row_taps *t, const int64_t *first, int64_t lo, int64_t n, int6
     """Recognise whole factor 2 with constant weights: outputs 2j, 2j+1 of input j share two sets of taps."""
     cdef int64_t K = t.taps_max, reach = K // 2, a, b, j, k
     cdef const char *w = <const char *>t.weights
-    if lo % 2 or t.m % 2:
+    if lo % 2 or t.m % 2 or (size and t.inner > X2_CHANNELS):
         return
     # pairs are counted from the tile's start; their input is lo/2 + pair
     a = max64(0, reach - lo // 2)

@@ -1,0 +1,46 @@
+"""How long does each cell of the grid take on one thread? A class per kind of filter."""
+
+import grid
+
+import upsample
+
+
+class _Cells:
+    param_names = ("cell",)
+    timeout = 60
+
+    def setup(self, name):
+        cell = grid.BY_NAME[name]
+        try:
+            self.x = cell.data()
+        except ModuleNotFoundError as error:  # bfloat16 needs ml_dtypes
+            raise NotImplementedError(str(error)) from error
+        self.keywords = cell.keywords()
+        upsample.set_num_threads(1)
+        self.out = upsample.interpolate(self.x, **self.keywords)
+
+    def time_fresh(self, name):
+        upsample.interpolate(self.x, **self.keywords)
+
+    def time_out(self, name):
+        upsample.interpolate(self.x, **self.keywords, out=self.out)
+
+
+class Nearest(_Cells):
+    params = (grid.names("nearest", "nearest-exact"),)
+
+
+class Linear(_Cells):
+    params = (grid.names("linear", antialias=False),)
+
+
+class Cubic(_Cells):
+    params = (grid.names("cubic", antialias=False),)
+
+
+class Area(_Cells):
+    params = (grid.names("area"),)
+
+
+class Antialias(_Cells):
+    params = (grid.names(antialias=True),)

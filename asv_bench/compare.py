@@ -1,0 +1,398 @@
+"""Time `upsample` beside its peers: same data, one process, in turns, with a copy of the output as the floor.
+
+    python asv_bench/compare.py                              # the whole grid, all peers that are installed
+    python asv_bench/compare.py --cells 'u8.*x0.5' --threads 1 --peers torch opencv
+    python asv_bench/compare.py --quick                      # small cells, a few seconds: shows that it works
+
+Each cell is done by everyone in rounds, in a new order each time, and the fastest of all rounds counts. A turn
+starts with an untimed call, so that everyone finds its own data and threads warm. *fresh* is a call as users make
+it, whose output is new memory; *out=* writes into memory that is there already (`out=` here, `dst=` in
+OpenCV, a bound output in ONNX Runtime …). The best peer's fresh time stands against our fresh time, and the best
+of all its times against our ``out=``. A peer whose numbers mean something else (another filter, another
+position) is timed and shown with a star, and left out of the ratios, save those of the line "with *".
+
+Threads need no environment variables: every library is told the number in the way that it offers.
+"""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import gc
+import json
+import math
+import os
+import platform
+import random
+import re
+import sys
+import time
+from collections import Counter, defaultdict
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import peers
+from grid import GRID, QUICK, Cell
+from peers import Contender, Peer
+
+import upsample
+
+OURS, COPY = "upsample", "copy"
+# Time that one timing lasts at least: the clock's own cost and resolution vanish in it.
+TICK = 200e-6
+# A call from here on need not be made twice for a warm start.
+LONG = 0.1
+# OpenMP's idle threads spin for several milliseconds after a call and would take a core from whoever is next.
+SETTLE = 0.015
+# By how much answers may differ that mean the same, for data within [0.25, 1], 1 … 255 or 1 … 65535.
+TOLERANCE = {"float16": 4e-3, "bfloat16": 3e-2, "float32": 1e-3, "float64": 1e-3, "uint8": 2, "uint16": 16}
+# Share of samples beyond that in an answer that still means the same: ties of nearest, clamps between passes, the
+# border's treatment (a small image is a quarter border).
+EXCEPTIONS = 0.05
+
+
+@dataclass(slots=True)
+class Stopwatch:
+    """The fastest call of one kind (fresh or out=) by one contender."""
+
+    call: Callable[[], Any]
+    best: float = math.inf
+    rounds: int = 0
+    spent: float = 0.0
+
+    def turn(self) -> None:
+        """One untimed call, then a timed run of as many as fill a tick."""
+        call, now = self.call, time.perf_counter_ns
+        start = now()
+        call()
+        first = (now() - start) * 1e-9
+        if first >= LONG:
+            found = first
+        else:
+            repeat = range(max(1, math.ceil(TICK / max(first, 1e-7))))
+            begin = now()
+            for _ in repeat:
+                call()
+            found = (now() - begin) * 1e-9 / len(repeat)
+        self.best = min(self.best, found)
+        self.rounds += 1
+        self.spent += (now() - start) * 1e-9
+
+
+@dataclass(slots=True)
+class Row:
+    """What was found out about one cell at one number of threads; times in seconds, by contender."""
+
+    cell: Cell
+    threads: int
+    fresh: dict[str, float] = field(default_factory=dict)
+    out: dict[str, float] = field(default_factory=dict)
+    rounds: dict[str, int] = field(default_factory=dict)
+    cannot: dict[str, str] = field(default_factory=dict)
+    differs: dict[str, str] = field(default_factory=dict)
+
+    def either(self, name: str) -> float:
+        """A contender's best time, however it gets its memory."""
+        return min(self.fresh[name], self.out.get(name, math.inf))
+
+    def peers(self, starred: bool = False) -> set[str]:
+        """Who did the cell, without those (or, `starred`, with those) who did something else."""
+        return {n for n in self.fresh if n not in (OURS, COPY) and (starred or n not in self.differs)}
+
+    def ratios(self, names: Iterable[str]) -> tuple[float, float] | None:
+        """The best of the named peers over ours: (fresh, out=)."""
+        chosen = list(names)
+        if not chosen:
+            return None
+        return (
+            min(self.fresh[n] for n in chosen) / self.fresh[OURS],
+            min(self.either(n) for n in chosen) / self.out[OURS],
+        )
+
+
+def ours(cell: Cell, x: np.ndarray[Any, Any]) -> Contender:
+    fresh = partial(upsample.interpolate, x, **cell.keywords())
+    memory = fresh()
+    return Contender(fresh, partial(upsample.interpolate, x, **cell.keywords(), out=memory), memory)
+
+
+def copy_of(result: np.ndarray[Any, Any]) -> Contender:
+    """The floor: nothing that makes these bytes is faster than a copy of them, save by streaming stores."""
+    source = result.reshape(-1).view(np.uint8)
+    memory = np.empty_like(source)
+    return Contender(source.copy, partial(np.copyto, memory, source))
+
+
+def difference(cell: Cell, mine: np.ndarray[Any, Any], theirs: np.ndarray[Any, Any]) -> str | None:
+    """How an answer differs from ours in meaning, or None."""
+    if theirs.shape != mine.shape:
+        return f"shape {theirs.shape}"
+    kind = np.float64 if cell.dtype == "float64" else np.float32
+    away = np.abs(theirs.astype(kind) - mine.astype(kind))
+    # Written this way round, NaN counts as different.
+    share = 1 - np.count_nonzero(away <= TOLERANCE[cell.dtype]) / max(away.size, 1)
+    allowed = EXCEPTIONS if min(cell.sizes) >= 64 else 0.25
+    return f"{share:.0%} of samples, up to {away.max():.2g}" if share > allowed else None
+
+
+def enter(peer: Peer, cell: Cell, x: np.ndarray[Any, Any], threads: int) -> tuple[Contender, list[Any]] | str:
+    """A peer's contender and its answers, or why it has none; the library's own error is as good a reason."""
+    try:
+        peer.set_threads(threads)
+        contender = peer.prepare(cell, x, threads)
+        if isinstance(contender, str):
+            return contender
+        answers = [contender.array(contender.fresh())]
+        if contender.reuse is not None:
+            contender.reuse()
+            answers.append(contender.array(contender.memory))
+    except Exception as error:
+        lines = [line.strip() for line in str(error).splitlines() if line.strip()] or [""]
+        return f"{type(error).__name__}: {lines[0][:100]}"
+    return contender, answers
+
+
+def measure(cell: Cell, threads: int, entrants: Sequence[Peer], repeat: int, budget: float) -> Row:
+    """Everyone does the cell, in turns, until all have done `repeat` rounds or spent their share of the budget."""
+    row = Row(cell, threads)
+    x = cell.data()
+    upsample.set_num_threads(threads)
+    mine = ours(cell, x)
+    contenders = {OURS: mine, COPY: copy_of(mine.memory)}
+    for peer in entrants:
+        entered = enter(peer, cell, x, threads)
+        if isinstance(entered, str):
+            row.cannot[peer.name] = entered
+            continue
+        contenders[peer.name], answers = entered
+        found = [text for text in (difference(cell, mine.memory, answer) for answer in answers) if text]
+        if found:
+            row.differs[peer.name] = found[0]
+        del entered, answers
+    watches = {
+        name: [Stopwatch(call) for call in (contender.fresh, contender.reuse) if call is not None]
+        for name, contender in contenders.items()
+    }
+    share = budget / len(watches)
+    waiting = list(watches)
+    shuffle = random.Random(7).shuffle
+    with quiet():
+        for _ in range(repeat):
+            shuffle(waiting)
+            for name in waiting:
+                if threads > 1:
+                    time.sleep(SETTLE)
+                for watch in watches[name]:
+                    watch.turn()
+            waiting = [name for name in waiting if sum(watch.spent for watch in watches[name]) < share]
+    for name, (first, *second) in watches.items():
+        row.fresh[name], row.rounds[name] = first.best, first.rounds
+        if second:
+            row.out[name] = second[0].best
+    return row
+
+
+@contextlib.contextmanager
+def quiet() -> Iterator[None]:
+    """No garbage collection within a timing."""
+    gc.collect()
+    gc.disable()
+    try:
+        yield
+    finally:
+        gc.enable()
+
+
+def cpu_name() -> str:
+    with contextlib.suppress(OSError):
+        for line in Path("/proc/cpuinfo").read_text().splitlines():
+            if line.startswith("model name"):
+                return line.partition(":")[2].strip()
+    return platform.processor() or platform.machine()
+
+
+def ms(seconds: float) -> str:
+    """Milliseconds with three digits."""
+    value = seconds * 1e3
+    return f"{value:.0f}" if value >= 100 else f"{value:.3g}" if value >= 0.001 else f"{value:.5f}"
+
+
+class Table:
+    """The rows as text, one at a time."""
+
+    def __init__(self, cells: Sequence[Cell], names: Sequence[str]) -> None:
+        self.names = names
+        self.width = max(len(cell.name) for cell in cells)
+
+    def line(self, name: str, columns: Sequence[str], peer_columns: Sequence[str]) -> str:
+        widths = (8, 8, 8, 8, 7, 18, 7, 7)
+        head = " ".join(f"{c:>{w}}" for c, w in zip(columns, widths, strict=True))
+        return f"{name:<{self.width}} {head}  " + " ".join(f"{c:>12}" for c in peer_columns)
+
+    def header(self, threads: int) -> str:
+        columns = ("fresh", "out=", "copy", "copy to", "GB/s", "best peer", "x fresh", "x out=")
+        title = self.line(f"{threads} thread{'s' * (threads > 1)}, ms", columns, self.names)
+        return f"{title}\n{'-' * len(title)}"
+
+    def row(self, row: Row) -> str:
+        fair = row.peers()
+        ratios = row.ratios(fair)
+        best = min(fair, key=row.either, default=None)
+        columns = (
+            ms(row.fresh[OURS]),
+            ms(row.out[OURS]),
+            ms(row.fresh[COPY]),
+            ms(row.out[COPY]),
+            f"{row.cell.bytes_moved / row.out[OURS] * 1e-9:.1f}",
+            f"{best} {ms(row.either(best))}" if best else "-",
+            *(f"{r:.2f}" for r in ratios or ()),
+            *(() if ratios else ("-", "-")),
+        )
+        return self.line(row.cell.name, columns, [self.peer(row, name) for name in self.names])
+
+    def peer(self, row: Row, name: str) -> str:
+        if name not in row.fresh:
+            return "-"
+        text = ms(row.fresh[name]) + (f"|{ms(row.out[name])}" if name in row.out else "")
+        return text + "*" * (name in row.differs)
+
+
+LEGEND = """\
+fresh, out=: a call into new memory, and into given memory.  copy, copy to: the output's bytes copied the same ways.
+GB/s: input and output bytes once, over our out= time.  Peers: fresh|given.  -: it cannot.  *: it means something else.
+x fresh: the best peer's fresh time over ours.  x out=: the best of its times over ours with out=.  Above 1 we win."""
+
+
+def geometric_mean(values: Sequence[float]) -> float:
+    return math.exp(math.fsum(map(math.log, values)) / len(values))
+
+
+def summary(rows: Sequence[Row], names: Sequence[str]) -> str:
+    """Geometric means per number of threads, against the best peer and each, and the cells that stand worst."""
+    lines: list[str] = []
+    for threads in sorted({row.threads for row in rows}):
+        mine = [row for row in rows if row.threads == threads]
+        found = means("best peer", [(row, row.peers()) for row in mine], worst=5)
+        if not found:
+            continue
+        lines += [f"{threads} thread{'s' * (threads > 1)}, geometric means of peer / ours:", *found]
+        lines += means("with *", [(row, row.peers(starred=True)) for row in mine])
+        for name in names:
+            lines += means(name, [(row, row.peers() & {name}) for row in mine])
+    return "\n".join(lines)
+
+
+def means(label: str, opponents: Sequence[tuple[Row, set[str]]], worst: int = 0) -> list[str]:
+    """One line about the cells that have an opponent, and one each for those that stand worst."""
+    found = [(row.cell.name, ratios) for row, names in opponents if (ratios := row.ratios(names))]
+    if not found:
+        return []
+    texts, lines = [], []
+    for i, kind in enumerate(("fresh", "out=")):
+        values = [ratios[i] for _, ratios in found]
+        texts.append(f"{kind} {geometric_mean(values):6.2f}, slower in {sum(v < 1 for v in values):>2}")
+        lowest = sorted(found, key=lambda pair: pair[1][i])[:worst]
+        if lowest:
+            lines.append(f"    lowest {kind}: " + ", ".join(f"{name} {ratios[i]:.2f}" for name, ratios in lowest))
+    return [f"  {label:<10} {'; '.join(texts)} of {len(found)} cells", *lines]
+
+
+def remarks(rows: Sequence[Row]) -> str:
+    """What the peers did not do, and where they did something else."""
+    cannot: dict[str, Counter[str]] = defaultdict(Counter)
+    differs: dict[str, dict[str, str]] = defaultdict(dict)
+    for row in rows:
+        for name, why in row.cannot.items():
+            cannot[name][why] += 1
+        for name, how in row.differs.items():
+            differs[name][row.cell.name] = how
+    lines = [f"- {name}: " + "; ".join(f"{why} ({n})" for why, n in c.most_common()) for name, c in cannot.items()]
+    lines += [f"* {name}: " + "; ".join(f"{cell} ({how})" for cell, how in d.items()) for name, d in differs.items()]
+    return "\n".join(lines)
+
+
+def report(rows: Sequence[Row], versions: dict[str, str]) -> dict[str, Any]:
+    """Everything as plain data, for ``--json``; times in seconds."""
+    return {
+        "cpu": cpu_name(),
+        "cpus": os.cpu_count(),
+        "versions": versions,
+        "rows": [
+            {
+                "cell": row.cell.name,
+                "threads": row.threads,
+                "fresh": row.fresh,
+                "out": row.out,
+                "rounds": row.rounds,
+                "cannot": row.cannot,
+                "differs": row.differs,
+            }
+            for row in rows
+        ],
+    }
+
+
+def arguments(argv: Sequence[str] | None) -> argparse.Namespace:
+    cpus = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    parser = argparse.ArgumentParser(description="Time upsample beside its peers.")
+    parser.add_argument(
+        "--threads", type=int, nargs="+", default=sorted({1, cpus}), help="numbers of threads (default: 1 and all)"
+    )
+    parser.add_argument("--cells", metavar="REGEX", default="", help="only cells whose name has a match")
+    parser.add_argument("--peers", nargs="*", choices=list(peers.PEERS), default=list(peers.PEERS), help="only these")
+    parser.add_argument("--repeat", type=int, default=30, help="rounds at the most (default: 30)")
+    parser.add_argument("--budget", type=float, default=3.0, help="seconds per cell, about (default: 3)")
+    parser.add_argument("--quick", action="store_true", help="small cells, three rounds: shows that everything works")
+    parser.add_argument("--list", action="store_true", help="print the names of the cells, and stop")
+    parser.add_argument("--json", metavar="FILE", type=Path, help="write all times there, too")
+    options = parser.parse_args(argv)
+    if options.quick:
+        options.repeat, options.budget = min(options.repeat, 3), min(options.budget, 0.2)
+    if min(options.threads) < 1 or options.repeat < 1:
+        parser.error("--threads and --repeat start at 1")
+    return options
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    options = arguments(argv)
+    cells = [cell for cell in (QUICK if options.quick else GRID) if re.search(options.cells, cell.name)]
+    if options.list or not cells:
+        print("\n".join(cell.name for cell in cells) or f"no cell matches {options.cells!r}; see --list")
+        return 0 if cells else 2
+    entrants, missing = peers.load(options.peers)
+    names = [peer.name for peer in entrants]
+    versions = {
+        "python": platform.python_version(),
+        "numpy": np.__version__,
+        OURS: upsample.__version__,
+        **{peer.name: peers.version(peer) for peer in entrants},
+    }
+    print(f"{cpu_name()}, {os.cpu_count()} CPUs;", ", ".join(f"{n} {v}" for n, v in versions.items()))
+    upsample.show_config()
+    for name, why in missing.items():
+        print(f"not installed: {name} ({why})")
+    table, rows = Table(cells, names), list[Row]()
+    for threads in options.threads:
+        print(f"\n{table.header(threads)}")
+        for cell in cells:
+            try:
+                row = measure(cell, threads, entrants, options.repeat, options.budget)
+            except ModuleNotFoundError as error:  # bfloat16 needs ml_dtypes
+                print(f"{cell.name:<{table.width}} left out: {error}")
+                continue
+            rows.append(row)
+            print(table.row(row), flush=True)
+    print(f"\n{LEGEND}")
+    if rows:
+        print(f"\n{summary(rows, names)}\n\n{remarks(rows)}".rstrip() or "\nNo peer did any of these cells.")
+    if options.json:
+        options.json.write_text(json.dumps(report(rows, versions), indent=1) + "\n")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
