@@ -111,11 +111,11 @@ def extensions():
     from Cython.Build import cythonize
 
     openmp = openmp_flags()
-    common = dict(
-        include_dirs=[KERNELS, numpy.get_include()],
-        define_macros=[("NPY_NO_DEPRECATED_API", "NPY_1_7_API_VERSION")],
-        depends=HEADERS,
-    )
+    common = {
+        "include_dirs": [KERNELS, numpy.get_include()],
+        "define_macros": [("NPY_NO_DEPRECATED_API", "NPY_1_7_API_VERSION")],
+        "depends": HEADERS,
+    }
     return cythonize(
         [
             Extension("upsample._axismap", ["upsample/_axismap.pyx"], extra_compile_args=FLAGS, **common),

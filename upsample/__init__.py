@@ -25,8 +25,9 @@ from ._interpolate import (
     plan,
 )
 from ._threads import get_num_threads, num_threads, set_num_threads
-from .backends import cpu as _cpu, reference as _reference  # noqa: F401  (they register themselves)
 from .backends import BackendError, backends, register_backend, use_backend
+from .backends import cpu as _cpu  # noqa: F401  (it registers itself)
+from .backends import reference as _reference  # noqa: F401
 
 __all__ = [
     "BackendError",

@@ -47,12 +47,11 @@ def resolve(
 ) -> Geometry:
     """Resolve a request; see `upsample.interpolate` for the arguments and errors."""
     rank = len(sizes)
-    if mode in ("nearest", "nearest-exact", "area"):
-        if align_corners is not None:
-            raise ValueError(
-                "align_corners option can only be set with the interpolating modes: "
-                f"{' | '.join(INTERPOLATING)}; got align_corners={align_corners!r} with mode={mode!r}, leave it None"
-            )
+    if mode in ("nearest", "nearest-exact", "area") and align_corners is not None:
+        raise ValueError(
+            "align_corners option can only be set with the interpolating modes: "
+            f"{' | '.join(INTERPOLATING)}; got align_corners={align_corners!r} with mode={mode!r}, leave it None"
+        )
     if size is not None and scale_factor is not None:
         raise ValueError(
             f"only one of size or scale_factor should be defined, got size={size!r} and scale_factor={scale_factor!r}"
@@ -195,6 +194,5 @@ def _check_positive(sizes: Sequence[int], out_sizes: Sequence[int], mode: str) -
             return "(" + ", ".join(f"{a}: {s}" for a, s in zip(names, v, strict=True)) + ")"
 
         raise RuntimeError(
-            f"Input and output sizes should be greater than 0, but got input {show(sizes)} and output "
-            f"{show(out_sizes)}"
+            f"Input and output sizes should be greater than 0, but got input {show(sizes)} and output {show(out_sizes)}"
         )

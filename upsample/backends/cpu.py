@@ -7,6 +7,7 @@ is run on a transposed copy.
 
 from __future__ import annotations
 
+import itertools
 import os
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
@@ -69,7 +70,7 @@ def _groups(order: tuple[int, ...], passes: set[int]) -> tuple[tuple[int, ...], 
     if [order[i] for i in at] != sorted(passes):
         return None  # the innermost axis in memory runs first, which would change the order of the passes
     outer, inner = order[: at[0]], order[at[-1] + 1 :]
-    between = [order[a + 1 : b] for a, b in zip(at, at[1:], strict=False)]
+    between = [order[a + 1 : b] for a, b in itertools.pairwise(at)]
     along = [(order[i],) for i in at]
     if len(along) == 1:
         return outer, (), (), along[0], inner

@@ -47,7 +47,7 @@ INLINE uint16_t f32_to_half(float x)
 {
     uint32_t u = bits_of(x), sign = u >> 16 & 0x8000, a = u & 0x7fffffff;
     /* adding 2^(e+13) leaves the rounded half mantissa in the low bits of the sum */
-    float magnitude = float_of(a), base = float_of(((a >= 0x38800000 ? a & 0x7f800000 : 0x38000000)) + (13u << 23));
+    float magnitude = float_of(a), base = float_of((a >= 0x38800000 ? a & 0x7f800000 : 0x38800000) + (13u << 23));
     uint32_t sum = bits_of(base + magnitude), b = bits_of(base);
     uint32_t exponent = a >= 0x38800000 ? (a >> 23) - 112 : 0;
     uint32_t normal = (exponent << 10) + (sum - b - (a >= 0x38800000 ? 0x400 : 0));
@@ -221,6 +221,14 @@ DEFINE_STORE(f16, uint16_t, f32, f32_to_half(x))
         for (int64_t o = 0; o < t->m; o++) {                                                                \
             const T *restrict x = s + t->first[o] * inner;                                                  \
             int32_t count = t->count[o];                                                                    \
+            if (inner < 8) {                                                                                \
+                for (int64_t c = 0; c < inner; c++) {                                                       \
+                    T a = x[c];                                                                             \
+                    for (int32_t k = 1; k < count; k++) a += x[k * inner + c];                              \
+                    d[o * inner + c] = a / (T)count;                                                        \
+                }                                                                                           \
+                continue;                                                                                   \
+            }                                                                                               \
             for (int64_t c = 0; c < inner; c++) d[o * inner + c] = x[c];                                    \
             for (int32_t k = 1; k < count; k++)                                                             \
                 for (int64_t c = 0; c < inner; c++) d[o * inner + c] += x[k * inner + c];                   \

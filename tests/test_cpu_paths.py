@@ -1,0 +1,251 @@
+"""The CPU backend's levels and paths: each is forced, shown to have run, and gives the same bits."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from typing import Any
+
+import numpy as np
+import pytest
+
+import upsample
+from upsample import testing
+from upsample._kernels.cpu import skeleton
+
+LEVELS = skeleton.levels()
+FMA_LEVELS = tuple(name for name in LEVELS if name != "baseline")
+
+
+@pytest.fixture
+def level() -> Any:
+    """Kernels made in the test use the level it sets; plans are made anew, past the call cache."""
+    before = skeleton.level()
+    yield skeleton.set_level
+    skeleton.set_level(before)
+
+
+def fresh(case: testing.Case, x: Any) -> Any:
+    return upsample.plan(x.shape, x.dtype, **case.arguments)(x)
+
+
+def fma32(a: Any, b: Any, c: Any) -> Any:
+    """float32 a*b + c rounded once: the product is exact in float64; the sum is rounded to odd, then to float32."""
+    p, c = a.astype(np.float64) * b.astype(np.float64), c.astype(np.float64)
+    s = p + c
+    t = s - p
+    error = (p - (s - t)) + (c - t)
+    odd = (s.view(np.int64) & 1) == 1
+    away = (error > 0) == (s > 0)
+    fixed = np.where((error != 0) & ~odd, np.where(away, s.view(np.int64) + 1, s.view(np.int64) - 1), s.view(np.int64))
+    return fixed.view(np.float64).astype(np.float32)
+
+
+def one_sum(axis_map: Any, x: Any, axis: int) -> Any:
+    """A pass in float32 by the definition: w1*x1, then fma(w0, x0), then fma(wk, xk) for k = 2, 3, ..."""
+    first, count, weights = axis_map.taps()
+    x = np.moveaxis(x, axis, -1)
+    out = np.empty((*x.shape[:-1], axis_map.m), np.float32)
+    for o in range(axis_map.m):
+        taps = [x[..., min(max(int(first[o]) + k, 0), axis_map.n - 1)] for k in range(count[o])]
+        if weights is None:
+            a = taps[0].copy()
+            for t in taps[1:]:
+                a = a + t
+            out[..., o] = a / np.float32(count[o])
+            continue
+        w = [np.full_like(taps[0], v) for v in weights[o]]
+        if count[o] == 1:
+            a = w[0] * taps[0]
+        else:
+            a = fma32(w[0], taps[0], w[1] * taps[1])
+            for k in range(2, count[o]):
+                a = fma32(w[k], taps[k], a)
+        out[..., o] = a
+    return np.moveaxis(out, -1, axis)
+
+
+@pytest.mark.parametrize("name", LEVELS)
+def test_each_level_agrees_with_the_reference(name: str, level: Any) -> None:
+    level(name)
+    assert skeleton.level() == name
+    report = testing.check_backend("cpu", count=400, seed=11)
+    assert not report.refused
+
+
+@pytest.mark.parametrize("name", FMA_LEVELS)
+def test_fma_levels_equal_the_one_sum_to_the_bit(name: str, level: Any) -> None:
+    level(name)
+    compared = 0
+    for case in testing.random_cases(250, seed=5, dtypes=("float32",)):
+        if case.arguments.get("numerics") == "exact":
+            continue
+        x = case.array()
+        plan = upsample.plan(x.shape, x.dtype, **case.arguments)
+        want = x.astype(np.float32)
+        if plan.passes and plan.passes[0].map.is_copy:
+            continue
+        for step in plan.passes:
+            want = one_sum(step.map, want, step.axis)
+        assert np.array_equal(plan(x), want), case
+        compared += 1
+    assert compared > 100
+
+
+def test_fma_levels_give_equal_bits_in_every_dtype(level: Any) -> None:
+    for case in testing.random_cases(400, seed=9):
+        x = case.array()
+        results = []
+        for name in FMA_LEVELS:
+            level(name)
+            results.append(fresh(case, x).tobytes())
+        assert len(set(results)) <= 1, case
+
+
+def test_integer_results_do_not_depend_on_the_level(level: Any) -> None:
+    for case in testing.random_cases(300, seed=4, dtypes=("uint8", "int8")):
+        if case.arguments["mode"] == "area" or case.arguments.get("numerics") == "exact":
+            continue
+        x = case.array()
+        results = set()
+        for name in LEVELS:
+            level(name)
+            results.add(fresh(case, x).tobytes())
+        assert len(results) == 1, case
+
+
+PATHS = [
+    ("x2", (1, 2, 9, 40), "float32", {"mode": "bilinear", "scale_factor": 2}),
+    ("x2", (1, 2, 9, 40), "float64", {"mode": "bicubic", "scale_factor": 2}),
+    ("x2", (40, 30, 3), "uint8", {"mode": "bicubic", "scale_factor": 2, "layout": "HWC"}),
+    ("x2 copied", (1, 2, 9, 40), "int32", {"mode": "nearest", "scale_factor": 2}),
+    ("copied pixels", (1, 2, 9, 40), "int32", {"mode": "nearest", "scale_factor": 1.7}),
+    ("fixed taps", (1, 2, 9, 40), "float32", {"mode": "bilinear", "scale_factor": 1.7}),
+    ("fixed taps", (1, 2, 9, 40), "int8", {"mode": "bicubic", "scale_factor": 1.7}),
+    ("wide taps", (1, 2, 30, 40), "float32", {"mode": "bicubic", "scale_factor": 0.4, "antialias": True}),
+    ("wide taps", (1, 2, 30, 40), "uint8", {"mode": "bilinear", "scale_factor": 0.4, "antialias": True}),
+    ("box sums", (1, 2, 30, 40), "float32", {"mode": "area", "scale_factor": 0.4}),
+    ("a transposed copy", (5, 6, 7, 2, 8), "float32", {"mode": "trilinear", "scale_factor": 2, "layout": "DHNCW"}),
+    ("a copy", (1, 2, 9, 40), "float32", {"mode": "bilinear", "scale_factor": 1}),
+]
+
+
+@pytest.mark.parametrize(("path", "shape", "dtype", "arguments"), PATHS)
+def test_paths_are_taken_and_agree_with_the_reference(
+    path: str, shape: tuple[int, ...], dtype: str, arguments: dict[str, Any]
+) -> None:
+    case = testing.Case(shape, dtype, arguments)
+    said = upsample.explain(case.array(), **arguments)
+    assert f"{path}" in said.split("- cpu: runs it")[1].splitlines()[0], said
+    assert testing.check_backend("cpu", cases=[case]).passed == 1
+
+
+@pytest.mark.parametrize("channels", [1, 2, 3, 4, 8])
+@pytest.mark.parametrize("dtype", ["float32", "float64", "uint8", "int8"])
+@pytest.mark.parametrize("mode", ["linear", "cubic"])
+def test_the_x2_path_has_the_bits_of_the_generic_one(channels: int, dtype: str, mode: str) -> None:
+    rng = np.random.default_rng(channels)
+    for n in (4, 5, 17, 300, 1000):
+        x = rng.integers(0, 128, (n, channels)).astype(dtype) if dtype != "float64" else rng.normal(size=(n, channels))
+        plan = upsample.plan(x.shape, x.dtype, scale_factor=2, mode=mode, layout="WC")
+        whole = plan(x)
+        for start in (1, 3, 5):  # a window with an odd start is not recognised as x2
+            if start + 4 >= 2 * n:
+                continue
+            (lo,), (hi,), part = plan.window((start,), (2 * n - 1,))
+            assert np.array_equal(part(x[lo:hi]), whole[start : 2 * n - 1])
+
+
+def test_long_rows_are_tiled_and_tables_built_as_they_go() -> None:
+    rng = np.random.default_rng(0)
+    for n, target, mode in ((700_000, 900_001, "linear"), (200_000, 2, "cubic"), (1_000_001, 300, "area")):
+        x = rng.normal(size=(1, 2, n)).astype(np.float32)
+        arguments = {"mode": mode, "layout": "NCW"}
+        arguments |= {"size": target} if target > 2 else {"scale_factor": target}
+        said = upsample.explain(x, **arguments)
+        if mode != "area":
+            assert "1 tile(s)" not in said
+        assert testing.check_backend("cpu", cases=[testing.Case(x.shape, "float32", arguments)]).passed == 1
+
+
+def test_tall_axes_use_tables_by_blocks() -> None:
+    cases = [
+        testing.Case((1, 1, 90_000, 3), "float32", {"mode": "bilinear", "scale_factor": (1.3, 2.0)}),
+        testing.Case((1, 1, 70_000, 2, 3), "uint8", {"mode": "cubic", "scale_factor": (1.1, 2.0, 2.0)}),
+    ]
+    assert testing.check_backend("cpu", cases=cases).passed == 2
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64", "uint8", "float16"])
+@pytest.mark.parametrize("antialias", [False, True])
+def test_sums_longer_than_a_group_of_rows(dtype: str, antialias: bool) -> None:
+    """Reductions with more taps than are summed in one call, along every axis."""
+    mode = "cubic" if antialias else "area"
+    cases = [
+        testing.Case((300, 7), dtype, {"mode": mode, "size": (3, 7), "layout": "HW", "antialias": antialias}),
+        testing.Case((300, 90), dtype, {"mode": mode, "size": (3, 4), "layout": "HW", "antialias": antialias}),
+        testing.Case((90, 80, 70), dtype, {"mode": mode, "size": (2, 3, 4), "layout": "DHW", "antialias": antialias}),
+        testing.Case((90, 3, 70), dtype, {"mode": mode, "size": (2, 3, 4), "layout": "DHW", "antialias": antialias}),
+    ]
+    assert testing.check_backend("cpu", cases=cases).passed == 4
+
+
+def test_a_strong_reduction_of_wide_rows_keeps_scratch_bounded() -> None:
+    x = np.random.default_rng(1).normal(size=(2000, 30_000)).astype(np.float32)
+    arguments = {"mode": "bilinear", "size": (3, 20_000), "layout": "HW", "antialias": True}
+    scratch = int(upsample.explain(x, **arguments).split(" bytes of scratch")[0].rpartition(" ")[2])
+    assert scratch < 16 * 2**20
+    got = upsample.interpolate(x, **arguments)
+    want = upsample.interpolate(x, backend="reference", **arguments)
+    assert np.abs(got - want).max() < 1e-5
+
+
+def all_halves() -> Any:
+    return np.arange(65536, dtype=np.uint16)
+
+
+@pytest.mark.parametrize("name", LEVELS)
+def test_every_half_survives_the_round_trip(name: str, level: Any) -> None:
+    """Two equal float16 taps average to themselves through float32 and float64."""
+    level(name)
+    bits = all_halves()
+    x = np.repeat(bits.view(np.float16).reshape(-1, 1), 2, axis=1)
+    for numerics in ("torch", "exact"):
+        got = upsample.plan(x.shape, x.dtype, size=1, mode="linear", layout="CW", numerics=numerics)(x)
+        finite = np.isfinite(x[:, :1])
+        assert (got[finite] == x[:, :1][finite]).all()
+        assert (np.isnan(got) == np.isnan(x[:, :1])).all()
+
+
+@pytest.mark.parametrize("name", LEVELS)
+@pytest.mark.parametrize("dtype", ["float16", "bfloat16"])
+def test_narrow_floats_are_rounded_once(name: str, dtype: str, level: Any) -> None:
+    """float32 and float64 sums to half and bfloat16: ties, subnormals, overflow, as ml_dtypes and NumPy round."""
+    narrow = np.dtype(np.float16) if dtype == "float16" else np.dtype(pytest.importorskip("ml_dtypes").bfloat16)
+    level(name)
+    rng = np.random.default_rng(2)
+    bits = rng.integers(0, 65536, (20_000, 2)).astype(np.uint16)
+    x = bits.view(narrow)
+    with np.errstate(all="ignore"):
+        for numerics, wide in (("torch", np.float32), ("exact", np.float64)):
+            plan = upsample.plan(x.shape, x.dtype, size=1, mode="linear", layout="CW", numerics=numerics)
+            total = x.astype(wide)
+            exact = total[:, :1] * wide(0.5) + total[:, 1:] * wide(0.5)  # halving is exact, so this rounds once
+            want = exact.astype(narrow)
+            got = plan(x)
+            same = (got == want) | (np.isnan(got.astype(wide)) & np.isnan(want.astype(wide)))
+            assert same.all(), (x[~same.all(axis=1)][:3], got[~same][:3], want[~same][:3])
+
+
+def test_the_environment_caps_the_level() -> None:
+    code = "import upsample._kernels.cpu.skeleton as s; import upsample; print(s.level())"
+    for name in LEVELS:
+        run = subprocess.run(
+            [sys.executable, "-P", "-c", code],
+            env={**os.environ, "UPSAMPLE_SIMD": name},
+            capture_output=True,
+            text=True,
+            check=True,
+        )
+        assert run.stdout.strip() == name

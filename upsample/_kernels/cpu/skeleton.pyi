@@ -1,0 +1,29 @@
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from ..._axismap import AxisMap
+
+def levels() -> tuple[str, ...]: ...
+def level() -> str: ...
+def set_level(name: str) -> None: ...
+def has_openmp() -> bool: ...
+
+class Prepared: ...
+
+def prepare(
+    dtype: str, sample: int, outer: int, inner: int, sizes: Sequence[int], maps: Sequence[AxisMap | None]
+) -> Prepared | str: ...
+
+class CpuKernel:
+    def __init__(
+        self,
+        p: Prepared,
+        dtype: np.dtype[Any],
+        shape: tuple[int, ...],
+        out_shape: tuple[int, ...],
+        groups: Sequence[Sequence[int]],
+    ) -> None: ...
+    def __call__(self, x: Any, out: Any = None) -> Any: ...
+    def explain(self) -> str: ...
