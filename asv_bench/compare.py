@@ -44,8 +44,10 @@ import upsample
 OURS, COPY = "upsample", "copy"
 # Time that one timing lasts at least: the clock's own cost and resolution vanish in it.
 TICK = 200e-6
-# A call from here on need not be made twice for a warm start.
+# A call from here on need not be made twice for a warm start, nor repeated beyond the budget.
 LONG = 0.1
+# Rounds that everyone else gets whatever the budget: one or two would measure luck.
+FEWEST = 5
 # OpenMP's idle threads spin for several milliseconds after a call and would take a core from whoever is next.
 SETTLE = 0.015
 # By how much answers may differ that mean the same, for data within [0.25, 1], 1 … 255 or 1 … 65535.
@@ -152,12 +154,12 @@ def enter(peer: Peer, cell: Cell, x: np.ndarray[Any, Any], threads: int) -> tupl
             answers.append(contender.array(contender.memory))
     except Exception as error:
         lines = [line.strip() for line in str(error).splitlines() if line.strip()] or [""]
-        return f"{type(error).__name__}: {lines[0][:100]}"
+        return f"{type(error).__name__}: {lines[0][:160]}"
     return contender, answers
 
 
 def measure(cell: Cell, threads: int, entrants: Sequence[Peer], repeat: int, budget: float) -> Row:
-    """Everyone does the cell, in turns, until all have done `repeat` rounds or spent their share of the budget."""
+    """Everyone does the cell, in turns, for `repeat` rounds or until their share of the budget is spent."""
     row = Row(cell, threads)
     x = cell.data()
     upsample.set_num_threads(threads)
@@ -188,12 +190,18 @@ def measure(cell: Cell, threads: int, entrants: Sequence[Peer], repeat: int, bud
                     time.sleep(SETTLE)
                 for watch in watches[name]:
                     watch.turn()
-            waiting = [name for name in waiting if sum(watch.spent for watch in watches[name]) < share]
+            waiting = [name for name in waiting if not done(watches[name], share)]
     for name, (first, *second) in watches.items():
         row.fresh[name], row.rounds[name] = first.best, first.rounds
         if second:
             row.out[name] = second[0].best
     return row
+
+
+def done(watches: Sequence[Stopwatch], share: float) -> bool:
+    """Whether a contender sits out the rounds to come."""
+    short = watches[0].rounds < FEWEST and all(watch.best < LONG for watch in watches)
+    return not short and sum(watch.spent for watch in watches) >= share
 
 
 @contextlib.contextmanager

@@ -40,9 +40,10 @@ def as_array(x: Any, what: str = "input") -> Array:
     raise TypeError(f"{what} must be a numpy.ndarray or cupy.ndarray, got {kind}: convert it with {hint}")
 
 
-@lru_cache(maxsize=256)
 def spatial_axes(ndim: int, layout: str | None) -> tuple[tuple[int, ...], int | None]:
     """Spatial axes (D, H, W order) and the channel axis (None where there is none).
+
+    Without a layout they are those after (N, C), however many: the rank is judged with the mode.
 
     Raises
     ------
@@ -50,18 +51,16 @@ def spatial_axes(ndim: int, layout: str | None) -> tuple[tuple[int, ...], int | 
         For a layout that does not name the axes once each, spatial ones in D, H, W order.
     TypeError
         For a layout that is not a string.
-    NotImplementedError
-        Without a layout, for arrays of another rank than 3, 4 or 5.
     """
     if layout is None:
-        if not 3 <= ndim <= 5:
-            raise NotImplementedError(
-                f"Input Error: Only 3D, 4D and 5D input arrays supported (got {ndim}D): (N, C, W), (N, C, H, W) or "
-                "(N, C, D, H, W); name the axes of any other array with layout=, e.g. layout='HWC' for an image"
-            )
-        return tuple(range(2, ndim)), 1
+        return tuple(range(2, ndim)), 1 if ndim > 2 else None
     if not isinstance(layout, str):
         raise TypeError(f"layout must be a string such as 'HWC' or None, got {type(layout).__name__} {layout!r}")
+    return _named_axes(ndim, layout)
+
+
+@lru_cache(maxsize=256)
+def _named_axes(ndim: int, layout: str) -> tuple[tuple[int, ...], int | None]:
     spatial = [c for c in layout if c in "DHW"]
     if (
         not layout.isascii()
@@ -113,7 +112,7 @@ def empty_output(out_shape: tuple[int, ...], x: Array) -> Array:
     """A new output for input `x`, in native byte order and the order that `output_order` says."""
     order = output_order(x.shape, x.strides, x.dtype.itemsize)
     xp = np if isinstance(x, np.ndarray) else sys.modules["cupy"]
-    made = xp.empty([out_shape[a] for a in order], dtype=x.dtype.newbyteorder("="))
+    made = xp.empty([out_shape[a] for a in order], dtype=native(x.dtype))
     return made.transpose(np.argsort(order)) if order != tuple(range(len(order))) else made
 
 
@@ -130,8 +129,8 @@ def check_out(out: Any, out_shape: tuple[int, ...], dtype: np.dtype[Any], x: Arr
         raise TypeError("out must live where the input lives: both NumPy or both CuPy arrays")
     if out.shape != out_shape:
         raise ValueError(f"out has shape {out.shape}, the result has shape {out_shape}")
-    if out.dtype.newbyteorder("=") != dtype.newbyteorder("="):
-        raise ValueError(f"out has dtype {out.dtype}, the result has dtype {dtype.newbyteorder('=')}")
+    if native(out.dtype) != native(dtype):
+        raise ValueError(f"out has dtype {out.dtype}, the result has dtype {native(dtype)}")
     if isinstance(out, np.ndarray):
         if not out.flags.writeable:
             raise ValueError("out is read-only: pass a writeable array")
@@ -153,6 +152,11 @@ def overlaps_itself(shape: tuple[int, ...], strides: tuple[int, ...], itemsize: 
     return False
 
 
+def native(dtype: np.dtype[Any]) -> np.dtype[Any]:
+    """The dtype in the machine's byte order."""
+    return dtype if dtype.isnative else dtype.newbyteorder("=")
+
+
 def dtype_name(dtype: np.dtype[Any]) -> str:
     """The dtype's name without its byte order; `bfloat16` is recognised without importing ml_dtypes."""
-    return dtype.newbyteorder("=").name if dtype.kind in "biufc" else dtype.name
+    return native(dtype).name

@@ -44,8 +44,12 @@ def resolve(
     align_corners: Any,
     recompute_scale_factor: Any,
     antialias: Any,
+    ndim: int | None = None,
 ) -> Geometry:
-    """Resolve a request; see `upsample.interpolate` for the arguments and errors."""
+    """Resolve a request; see `upsample.interpolate` for the arguments and errors.
+
+    `ndim` is the array's number of axes where that is not (N, C) more than `sizes`; it is only named.
+    """
     rank = len(sizes)
     if mode in ("nearest", "nearest-exact", "area") and align_corners is not None:
         raise ValueError(
@@ -78,7 +82,7 @@ def resolve(
         _check_factors(factors)
         out_sizes = [int(n * f) for n, f in zip(sizes, factors, strict=True)]
         factors = None
-    _check_mode(mode, rank, align_corners, antialias)
+    _check_mode(mode, rank, rank + 2 if ndim is None else ndim, align_corners, antialias)
     align_corners = _flag(align_corners, "align_corners")
     if out_sizes is not None:
         resolved = [_checked_size(v) for v in out_sizes]
@@ -121,8 +125,7 @@ def _check_factors(factors: Sequence[Any]) -> None:
             )
 
 
-def _check_mode(mode: Any, rank: int, align_corners: Any, antialias: Any) -> None:
-    ndim = rank + 2
+def _check_mode(mode: Any, rank: int, ndim: int, align_corners: Any, antialias: Any) -> None:
     if antialias and not (mode in ANTIALIASABLE and (mode not in ("bilinear", "bicubic") or rank == 2)):
         raise ValueError(
             "Anti-alias option is restricted to bilinear and bicubic modes on two spatial axes and to linear, "
@@ -133,7 +136,7 @@ def _check_mode(mode: Any, rank: int, align_corners: Any, antialias: Any) -> Non
             raise ValueError("Lanczos mode does not support align_corners=True: leave it None")
         if not antialias:
             raise ValueError("Lanczos mode requires antialias=True")
-    if not isinstance(mode, str) or mode not in MODES:
+    if not isinstance(mode, str) or mode not in MODES or not 1 <= rank <= 3:
         _unknown_mode(mode, ndim)
     needed = MODE_RANK.get(mode, rank)
     if needed != rank:
@@ -145,7 +148,11 @@ def _check_mode(mode: Any, rank: int, align_corners: Any, antialias: Any) -> Non
 
 
 def _unknown_mode(mode: Any, ndim: int) -> NoReturn:
-    hint = "; use mode='cubic' for cubic interpolation at any rank" if mode == "bicubic" else ""
+    hint = ""
+    if not 3 <= ndim <= 5:
+        hint = "; name the axes of other arrays with layout=, e.g. layout='HWC' for an image"
+    elif mode == "bicubic":
+        hint = "; use mode='cubic' for cubic interpolation at any rank"
     raise NotImplementedError(
         f"Input Error: Only 3D, 4D and 5D input arrays supported (got {ndim}D) for the modes: "
         f"{' | '.join(MODES)} (got {mode!r}){hint}"

@@ -108,7 +108,7 @@ def interpolate(
            [2.5 , 2.75, 3.25, 3.5 ],
            [3.  , 3.25, 3.75, 4.  ]], dtype=float32)
     """
-    name = backend or backends.selected()
+    name = backends.selected() if backend is None else backend
     if size.__class__ in _SIMPLE and scale_factor.__class__ in _SIMPLE:
         nested = None
     else:
@@ -197,6 +197,7 @@ def _resolve(
         align_corners,
         recompute_scale_factor,
         antialias,
+        len(shape) if layout is None else None,
     )
     if channel is not None and shape[channel] == 0 and (geometry.method != "area" or len(spatial) == 3):
         raise RuntimeError(f"Non-empty channels expected, but got an array of shape {shape}")
@@ -209,7 +210,7 @@ def _warn_if_image(shape: tuple[int, ...]) -> None:
             f"an array of shape {shape} is taken as (N, C, W), so its last axis of {shape[2]} is resampled; for an "
             "image pass layout='HWC', for volumes or signals pass layout='NCW' to silence this",
             UserWarning,
-            stacklevel=3,
+            stacklevel=backends.stack_outside() + 1,
         )
 
 
@@ -259,6 +260,8 @@ def plan(
     array([[[0.  , 0.25, 0.75, 1.25, 1.75, 2.25, 2.75, 3.  ]]], dtype=float32)
     """
     shape = _shape(input_shape)
+    if dtype is None:
+        raise TypeError("dtype must be given, got None")
     return _resolve(
         shape, np.dtype(dtype), size, scale_factor, mode, align_corners, recompute_scale_factor, antialias, numerics,
         layout, _known_backend(backend),
@@ -321,7 +324,7 @@ def explain(
     float32 (1, 1, 4) -> (1, 1, 8)
     """
     x = as_array(input)
-    name = backend or backends.selected()
+    name = backends.selected() if backend is None else backend
     plan_ = _resolve(
         x.shape, x.dtype, size, scale_factor, mode, align_corners, recompute_scale_factor, antialias, numerics,
         layout, name,
@@ -333,12 +336,9 @@ def explain(
         lines.append("  no axis changes: a copy")
     chosen = name or backends.default_for(x)
     for candidate in dict.fromkeys((chosen, *backends.backends())):
-        if candidate != chosen and candidate not in backends._registered:
-            lines.append(f"- {candidate}: a plugin, imported only when it is named")
-            continue
-        kernel = backends.why_not(plan_, x, candidate)
+        kernel = backends.why_not(plan_, x, candidate, load=candidate == chosen)
         if isinstance(kernel, str):
-            lines.append(f"- {candidate}: cannot run it: {kernel}")
+            lines.append(f"- {candidate}: " + (kernel if kernel is backends.NOT_LOADED else f"cannot run it: {kernel}"))
         else:
             how = getattr(kernel, "explain", lambda: "")()
             verb = "runs it" if candidate == chosen else "could run it, when named"

@@ -9,12 +9,13 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, field, replace
+from operator import index
 from typing import Any
 
 import numpy as np
 
 from . import backends
-from ._arrays import WEIGHTED_DTYPES, as_array, dtype_name
+from ._arrays import WEIGHTED_DTYPES, as_array, dtype_name, native
 from ._axismap import AxisMap
 from ._geometry import Geometry
 
@@ -85,7 +86,7 @@ class Plan:
         ValueError
             For another shape or dtype, or an `out` that is read-only or may overlap.
         """
-        name = self.backend or backends.selected()
+        name = self.backend if self.backend is not None else backends.selected()
         try:
             return self._kernels[x.__class__, x.strides, name](x, out)
         except (KeyError, AttributeError):
@@ -114,13 +115,19 @@ class Plan:
         plan : Plan
             Maps that part to the chunk, with the bits of the whole.
         """
-        if len(start) != len(self.spatial) or len(stop) != len(self.spatial):
-            raise ValueError(f"start and stop need {len(self.spatial)} numbers, got {start} and {stop}")
+        try:
+            bounds = [(index(lo), index(hi)) for lo, hi in zip(start, stop, strict=True)]
+        except TypeError:
+            raise TypeError(f"start and stop must be sequences of ints, got {start!r} and {stop!r}") from None
+        except ValueError:
+            bounds = []
+        if len(bounds) != len(self.spatial):
+            raise ValueError(f"start and stop need {len(self.spatial)} numbers each, got {start} and {stop}")
         maps = {p.axis: p for p in self.passes}
         shape, out_shape = list(self.shape), list(self.out_shape)
         ranges: list[tuple[int, int]] = []
         moved: dict[int, Pass] = {}
-        for axis, lo, hi in zip(self.spatial, start, stop, strict=True):
+        for axis, (lo, hi) in zip(self.spatial, bounds, strict=True):
             if not 0 <= lo < hi <= out_shape[axis]:
                 raise ValueError(f"window {lo}:{hi} must be non-empty and within 0:{out_shape[axis]} on axis {axis}")
             ranges.append((lo, hi))
@@ -166,8 +173,8 @@ def build_plan(
     NotImplementedError
         For a dtype that the method cannot resample.
     """
-    dtype = dtype.newbyteorder("=")
     check_dtype(dtype, geometry.method)
+    dtype = native(dtype)
     out_shape = list(shape)
     passes: list[Pass] = []
     for i in reversed(range(len(spatial))):

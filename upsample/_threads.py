@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import contextvars
 import math
+import operator
 import os
 from collections.abc import Iterator
 from typing import Any
@@ -18,11 +19,15 @@ _context: contextvars.ContextVar[int | None] = contextvars.ContextVar("upsample_
 
 
 def _checked(n: Any, what: str) -> int:
-    if isinstance(n, bool) or not hasattr(n, "__index__"):
+    try:
+        number = operator.index(n)
+    except TypeError:
+        number = None
+    if number is None or isinstance(n, bool):
         raise TypeError(f"{what} must be an int, got {type(n).__name__} {n!r}")
-    if not 1 <= n.__index__() <= MAX_THREADS:
+    if not 1 <= number <= MAX_THREADS:
         raise ValueError(f"{what} must be between 1 and {MAX_THREADS}, got {n}")
-    return int(n.__index__())
+    return number
 
 
 def _cgroup_limit() -> int | None:

@@ -18,12 +18,24 @@ import warnings
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
+from .._arrays import check_out, empty_output
+
 if TYPE_CHECKING:
     from .._plan import Plan
 
-__all__ = ["Backend", "BackendError", "backends", "register_backend", "use_backend"]
+__all__ = [
+    "Backend",
+    "BackendError",
+    "Kernel",
+    "backends",
+    "check_out",
+    "empty_output",
+    "register_backend",
+    "use_backend",
+]
 
 ENTRY_POINT_GROUP = "upsample.backends"
+NOT_LOADED = "a plugin, imported only when it is named"
 
 
 class Kernel(Protocol):
@@ -39,7 +51,8 @@ class Backend(Protocol):
     `prepare` gets a plan and an array like those that will follow (same type, device, dtype and
     strides), and returns a kernel or, as a string, the reason why it cannot run the plan.  It may read
     ``plan.shape``, ``out_shape``, ``dtype``, ``passes`` and ``features`` and must refuse a plan
-    with a feature that it does not know.
+    with a feature that it does not know. `empty_output` makes a new result in the order that the
+    library promises, `check_out` refuses an ``out`` that cannot hold it.
     """
 
     name: str
@@ -171,33 +184,49 @@ def find(name: str) -> Backend:
             return _registered[name]
     if name in _failed:
         raise BackendError(f"backend {name!r} cannot be used: {_failed[name]}")
-    raise BackendError(f"there is no backend {name!r}: known are {', '.join(backends())}")
+    origin = " (from the environment variable UPSAMPLE_BACKEND)" if name == _default else ""
+    raise BackendError(f"there is no backend {name!r}{origin}: known are {', '.join(backends())}")
 
 
 def kernel_for(plan: Plan, x: Any, name: str | None) -> Kernel:
     """A kernel for a plan and arrays like `x`, or BackendError with every backend's reason."""
-    chosen = name or default_for(x)
-    reason = why_not(plan, x, chosen)
+    chosen = default_for(x) if name is None else name
+    try:
+        reason = _prepared(find(chosen), plan, x)
+    except BackendError as error:
+        if name is not None:
+            raise
+        reason = str(error)
     if not isinstance(reason, str):
         return reason
     lines = [f"backend {chosen!r} does not run this: {reason}"]
     for other in backends():
         if other != chosen:
-            answer = why_not(plan, x, other) if other in _registered else "a plugin, not loaded until it is named"
+            answer = why_not(plan, x, other, load=False)
             lines.append(f"  {other}: {answer if isinstance(answer, str) else 'would run it; name it with backend='}")
     raise BackendError("\n".join(lines))
 
 
-def why_not(plan: Plan, x: Any, name: str) -> Kernel | str:
-    """The kernel that a backend prepares, or its reason (a failed import or a raised error is one)."""
+def why_not(plan: Plan, x: Any, name: str, *, load: bool = True) -> Kernel | str:
+    """The kernel that a backend prepares, or its reason: a failed import and a raised error are some.
+
+    Without `load` a plugin that was not asked for yet stays unimported.
+    """
+    if not load and name not in _registered and name not in _failed:
+        return NOT_LOADED
     try:
-        backend = find(name)
-    except BackendError as error:
-        return str(error)
+        return _prepared(find(name), plan, x)
+    except Exception as error:
+        return str(error) if isinstance(error, BackendError) else f"it raised {type(error).__name__}: {error}"
+
+
+def _prepared(backend: Backend, plan: Plan, x: Any) -> Kernel | str:
     kernel = backend.prepare(plan, x)
     if callable(kernel) or isinstance(kernel, str):
         return kernel
-    raise TypeError(f"backend {name!r}: prepare() must return a callable or a reason, got {type(kernel).__name__}")
+    raise TypeError(
+        f"backend {backend.name!r}: prepare() must return a callable or a reason, got {type(kernel).__name__}"
+    )
 
 
 def _entry_points() -> list[Any]:
@@ -220,11 +249,11 @@ def _load_plugin(name: str) -> None:
                 register_backend(plugin)
         except Exception as error:
             _failed[name] = f"its plugin {point.value!r} failed to import: {type(error).__name__}: {error}"
-            warnings.warn(f"upsample backend {name!r}: {_failed[name]}", RuntimeWarning, stacklevel=_stack_outside())
+            warnings.warn(f"upsample backend {name!r}: {_failed[name]}", RuntimeWarning, stacklevel=stack_outside())
         return
 
 
-def _stack_outside() -> int:
+def stack_outside() -> int:
     """Frames up to the first caller outside the library, for warnings."""
     level, frame = 1, sys._getframe(1)
     while frame is not None and str(frame.f_globals.get("__name__", "")).partition(".")[0] == "upsample":

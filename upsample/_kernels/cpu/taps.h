@@ -407,19 +407,26 @@ static inline double integer_source(const axis_recipe *a, int64_t i, int64_t *fi
     return largest;
 }
 
-/* The largest binary precision at which the axis's largest weight fits int16. */
+static inline int32_t shift_for(double largest)
+{
+    for (int32_t p = 0; p < 22; p++)
+        if ((int64_t)(0.5 + largest * (double)((int64_t)1 << (p + 1))) >= (1 << 15)) return p;
+    return 22;
+}
+
+/* The largest binary precision at which the axis's largest weight fits int16.  No
+ * weight reaches 2, so 14 is the least there is, and any axis that enlarges has
+ * it from its first output. */
 static inline int32_t integer_shift(const axis_recipe *a, double *scratch)
 {
     double largest = 0.0;
-    for (int64_t i = 0; i < a->m; i++) {
+    for (int64_t i = 0; i < a->m && shift_for(largest) > 14; i++) {
         int64_t first;
         int32_t taps;
         double w = integer_source(a, i, &first, &taps, scratch);
         largest = w > largest ? w : largest;
     }
-    for (int32_t p = 0; p < 22; p++)
-        if ((int64_t)(0.5 + largest * (double)((int64_t)1 << (p + 1))) >= (1 << 15)) return p;
-    return 22;
+    return shift_for(largest);
 }
 
 /* Taps of outputs [lo, hi) of the window; `w` has taps_max slots per output and

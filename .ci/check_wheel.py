@@ -1,0 +1,22 @@
+"""The wheel holds what users need and stays small; the sdist holds the tests and docs as well."""
+
+import sys
+import tarfile
+import zipfile
+from pathlib import Path
+
+wheel, sdist = sys.argv[1:]
+names = zipfile.ZipFile(wheel).namelist()
+size = Path(wheel).stat().st_size
+print(f"{Path(wheel).name}: {size / 1e6:.2f} MB, {len(names)} files")
+wanted = ["upsample/py.typed"]
+wanted += [str(p) for kind in ("pyx", "pxd", "pyi", "h", "cu", "cuh") for p in Path("upsample").rglob(f"*.{kind}")]
+missing = [name for name in wanted if name not in names]
+assert not missing, f"the wheel lacks {missing}"
+assert not [n for n in names if n.endswith((".c", ".o"))], "the wheel holds C sources"
+assert not [n for n in names if n.startswith(("tests/", "docs/", "asv_bench/"))], "the wheel holds tests"
+assert size < 2e6, f"the wheel has {size} bytes"
+packed = {n.partition("/")[2] for n in tarfile.open(sdist).getnames()}
+for name in ("tests/conftest.py", "tests/golden.npz", "docs/architecture.md", "upsample/_kernels/cpu/rows_avx2.c"):
+    assert name in packed, f"the sdist lacks {name}"
+print(f"{Path(sdist).name}: {Path(sdist).stat().st_size / 1e6:.2f} MB")
