@@ -5,6 +5,7 @@ Metadata lives in pyproject.toml.
 
 import os
 import platform
+import shutil
 import subprocess
 import sys
 import sysconfig
@@ -12,13 +13,14 @@ import tempfile
 
 from setuptools import Extension, setup
 from setuptools.command.build_clib import build_clib
+from setuptools.command.build_ext import build_ext
 
 KERNELS = "upsample/_kernels/cpu"
-HEADERS = [f"{KERNELS}/{name}.h" for name in ("taps", "rows", "rows_impl", "runtime")]
+HEADERS = [f"{KERNELS}/{name}.h" for name in ("taps", "rows", "rows_impl", "rows_window", "runtime")]
 WINDOWS = sys.platform == "win32"
 
 # No contraction: a fused multiply-add stands only where the sources write one.
-FLAGS = [] if WINDOWS else ["-O3", "-std=gnu11", "-ffp-contract=off", "-fno-math-errno", "-fno-trapping-math"]
+FLAGS = ["-O3", "-std=gnu11", "-ffp-contract=off", "-fno-math-errno", "-fno-trapping-math"]
 LEVELS = {
     "baseline": [],
     "avx2": ["-mavx2", "-mfma", "-mf16c", "-mbmi2"],
@@ -48,13 +50,31 @@ int main(void)
 
 def compiler():
     """The C compiler command that the extensions are built with."""
+    if WINDOWS:
+        return ["clang"]
     return (os.environ.get("CC") or sysconfig.get_config_var("CC") or "cc").split()
+
+
+def flags_for(flags):
+    """GNU-style flags as the build's compiler spells them."""
+    return [f"/clang:{flag}" for flag in flags] if WINDOWS else flags
+
+
+def use_clang_cl(command):
+    """On Windows the sources need clang (128-bit integers, GNU attributes), so clang-cl replaces cl."""
+    if not WINDOWS:
+        return []
+    clang = shutil.which("clang-cl")
+    if clang is None:
+        raise SystemExit("upsample: building on Windows needs clang-cl: install LLVM and put it on PATH")
+    command.compiler.initialize()
+    command.compiler.cc = clang
+    found = subprocess.run(["clang", "--print-libgcc-file-name", "--rtlib=compiler-rt"], capture_output=True, text=True)
+    return [found.stdout.strip()]
 
 
 def works(flags, run=False):
     """Whether a small program compiles with the flags (and, with `run`, starts two OpenMP threads)."""
-    if WINDOWS:
-        return False
     with tempfile.TemporaryDirectory() as folder:
         source, program = os.path.join(folder, "probe.c"), os.path.join(folder, "probe")
         with open(source, "w") as f:
@@ -75,7 +95,8 @@ def openmp_flags():
         print("upsample: OpenMP switched off by UPSAMPLE_BUILD_OPENMP=0; calls will run on one thread")
         return []
     if WINDOWS:
-        return ["/openmp"]
+        print("upsample: OpenMP is not used on Windows; calls will run on one thread")
+        return []
     if works(["-fopenmp"], run=True):
         print("upsample: OpenMP works with -fopenmp; calls will use several threads")
         return ["-fopenmp"]
@@ -101,9 +122,20 @@ class BuildLibraries(build_clib):
     """Static libraries that end up in shared objects, rebuilt when a header changes."""
 
     def build_libraries(self, libraries):
+        use_clang_cl(self)
         for _, info in libraries:
             info["obj_deps"] = {"": HEADERS}
         super().build_libraries(libraries)
+
+
+class BuildExtensions(build_ext):
+    """Extensions, with the compiler that the libraries were built with."""
+
+    def build_extensions(self):
+        objects = use_clang_cl(self)
+        for extension in self.extensions:
+            extension.extra_objects += objects
+        super().build_extensions()
 
 
 def extensions():
@@ -118,12 +150,12 @@ def extensions():
     }
     return cythonize(
         [
-            Extension("upsample._axismap", ["upsample/_axismap.pyx"], extra_compile_args=FLAGS, **common),
+            Extension("upsample._axismap", ["upsample/_axismap.pyx"], extra_compile_args=flags_for(FLAGS), **common),
             Extension(
                 "upsample._kernels.cpu.skeleton",
                 [f"{KERNELS}/skeleton.pyx"],
-                extra_compile_args=FLAGS + openmp,
-                extra_link_args=[] if WINDOWS else openmp,
+                extra_compile_args=flags_for(FLAGS) + openmp,
+                extra_link_args=openmp,
                 **common,
             ),
         ],
@@ -136,9 +168,13 @@ setup(
     libraries=[
         (
             f"upsample_rows_{name}",
-            {"sources": [f"{KERNELS}/rows_{name}.c"], "include_dirs": [KERNELS], "cflags": FLAGS + level_flags(name)},
+            {
+                "sources": [f"{KERNELS}/rows_{name}.c"],
+                "include_dirs": [KERNELS],
+                "cflags": flags_for(FLAGS + level_flags(name)),
+            },
         )
         for name in LEVELS
     ],
-    cmdclass={"build_clib": BuildLibraries},
+    cmdclass={"build_clib": BuildLibraries, "build_ext": BuildExtensions},
 )

@@ -14,6 +14,7 @@ import json
 import mmap
 import os
 import random
+import signal
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -135,12 +136,12 @@ def guard_child(level: str, where: str) -> None:
     if skeleton.level() != level:
         sys.exit(f"the level is {skeleton.level()}, not {level}")
     upsample.set_num_threads(2)
-    source, target = Arena(2**21), Arena(2**21)
+    source, target = Arena(2**20), Arena(2**20)
     digest = hashlib.sha256()
     ran = failures = 0
     for number, case in enumerate(guarded_cases()):
         x = case.array()
-        if max(x.size, case.output_size()) * x.itemsize > 2**20:
+        if max(x.size, case.output_size()) * x.itemsize > 2**19:
             continue
         os.write(1, f"{number} {case}\n".encode())
         expected = upsample.interpolate(x, **case.arguments)
@@ -160,6 +161,16 @@ def guard_child(level: str, where: str) -> None:
     print(json.dumps({"ran": ran, "failures": failures, "digest": digest.hexdigest()}))
 
 
+def touch_child(where: str) -> None:
+    import resource
+
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    arena = Arena(2**16)
+    x = arena.place(np.zeros(5, np.uint8), where)
+    at = x.__array_interface__["data"][0] + (5 if where == PLACES[0] else -1)
+    print(ctypes.string_at(at, 1))
+
+
 @functools.cache
 def guard_run(level: str, where: str) -> subprocess.CompletedProcess[str]:
     # What malloc gives is filled with another byte in each run.
@@ -170,6 +181,12 @@ def guard_run(level: str, where: str) -> subprocess.CompletedProcess[str]:
 def skip_without(level: str) -> None:
     if level not in skeleton.levels():
         pytest.skip(f"this machine or build has no {level}")
+
+
+@linux_only
+@pytest.mark.parametrize("where", PLACES)
+def test_a_guard_page_faults(where):
+    assert run_child("touch", where).returncode == -signal.SIGSEGV
 
 
 @linux_only
@@ -304,9 +321,7 @@ def test_a_long_signal_needs_little_memory_beside_the_arrays(dtype, mode, factor
     ids=lambda value: value["mode"] if isinstance(value, dict) else None,
 )
 def test_a_reduction_to_a_few_samples_needs_little_memory_beside_the_arrays(dtype, shape, arguments):
-    asked = {"dtype": dtype, "shape": shape, "arguments": arguments, "out": True}
-    if len(shape) == 4:
-        asked["arguments"] = {**arguments, "layout": None}
+    asked = {"dtype": dtype, "shape": shape, "arguments": arguments}
     done = run_child("reduction", json.dumps(asked), UPSAMPLE_NUM_THREADS="1")
     assert done.returncode == 0, complaint(done)
     found = json.loads(done.stdout)
@@ -342,7 +357,7 @@ FAR: dict[str, tuple[str, tuple[int, ...], dict[str, Any]]] = {
     "area-in": ("uint8", (1, 1, 46349, 46341), {"mode": "area", "size": (301, 299)}),
     "bilinear-in": ("uint8", (46349, 15447, 3), {"mode": "bilinear", "size": (301, 299), "layout": "HWC"}),
     "long-axis-in": ("uint8", (2**31 + 9,), {"mode": "linear", "size": 2001, "layout": "W"}),
-    "area-of-all": ("uint8", (2**31 + 9,), {"mode": "area", "size": 1, "layout": "W"}),
+    "area-of-all": ("uint8", (2**31 + 9,), {"mode": "area", "size": 1, "layout": "W", "numerics": "exact"}),
 }
 
 
@@ -410,7 +425,7 @@ def test_a_size_whose_bytes_outgrow_64_bits_is_a_runtime_error(shape, dtype, arg
             return upsample.plan(shape, dtype, **arguments)
         return getattr(upsample, door)(x, **arguments)
 
-    with pytest.raises(RuntimeError, match="overflow|64-bit|too large") as info:
+    with pytest.raises(RuntimeError, match=r"overflow|64-bit|too large") as info:
         call()
     assert type(info.value) is RuntimeError
 
@@ -423,6 +438,7 @@ def limit_child() -> None:
     x = np.arange(12, dtype=np.float64).reshape(1, 1, 12)
     expected = upsample.interpolate(x, size=30, mode="linear").tobytes()
     bytes_in = np.ones((1, 1, 2**26), np.uint8)
+    swapped = np.empty((1, 1, 2**25), ">f8")
     with open("/proc/self/statm") as f:
         used = int(f.read().split()[0]) * mmap.PAGESIZE
     resource.setrlimit(resource.RLIMIT_AS, (used + 128 * 2**20,) * 2)
@@ -435,29 +451,16 @@ def limit_child() -> None:
         ("copied axes", False, lambda: upsample.interpolate(wide, scale_factor=1)),
         ("a copy of the input", True, lambda: upsample.interpolate(wide, size=3, mode="linear")),
         ("a reduction of bytes", True, lambda: upsample.interpolate(bytes_in, size=1, mode="area")),
-        (
-            "a wide filter",
-            True,
-            lambda: upsample.interpolate(bytes_in, size=2, mode="linear", antialias=True, numerics="exact"),
-        ),
+        ("a wide filter", True, lambda: upsample.interpolate(bytes_in, size=2, mode="lanczos", antialias=True)),
         ("transposed", False, lambda: upsample.interpolate(one, size=(2**13, 2**14), layout="HABW")),
-        (
-            "out in other bytes",
-            True,
-            lambda: upsample.interpolate(x, size=2**27, out=np.broadcast_to(np.empty(1, ">f8"), (1, 1, 2**27))),
-        ),
+        ("out in other bytes", True, lambda: upsample.interpolate(x, size=swapped.size, mode="linear", out=swapped)),
     ]
     for mode in ("nearest", "nearest-exact", "bilinear", "bicubic", "area", "lanczos"):
         for dtype in ("float64", "float32", "uint8", "float16"):
             for size in (2**16, (2, 2**27), (2**27, 2)):
                 arguments = {"mode": mode, "size": size, "antialias": mode == "lanczos"}
-                calls.append(
-                    (
-                        f"{dtype} {arguments}",
-                        False,
-                        lambda a=arguments, d=dtype: upsample.interpolate(one.astype(d), **a),
-                    )
-                )
+                call = functools.partial(upsample.interpolate, one.astype(dtype), **arguments)
+                calls.append((f"{dtype} {arguments}", False, call))
     for name, may_work, call in calls:
         os.write(1, f"{name}\n".encode())
         try:
@@ -465,9 +468,6 @@ def limit_child() -> None:
         except MemoryError as error:
             if not str(error):
                 sys.exit(f"{name}: a MemoryError without a word")
-        except ValueError as error:
-            if "out" not in name:
-                sys.exit(f"{name}: {error}")
         else:
             if not may_work:
                 sys.exit(f"{name}: no error")

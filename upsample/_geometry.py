@@ -143,19 +143,21 @@ def _check_mode(mode: Any, rank: int, ndim: int, align_corners: Any, antialias: 
         if mode == "bicubic":
             _unknown_mode(mode, ndim)
         raise NotImplementedError(
-            f"Got {ndim}D input, but {mode} mode needs {needed + 2}D input: {needed} spatial axes, got {rank}"
+            f"Got {ndim}D input, but {mode} mode needs {needed + 2}D input: it resamples {needed} spatial "
+            f"{'axis' if needed == 1 else 'axes'}, here there {'is 1' if rank == 1 else f'are {rank}'}"
         )
 
 
 def _unknown_mode(mode: Any, ndim: int) -> NoReturn:
-    hint = ""
-    if not 3 <= ndim <= 5:
-        hint = "; name the axes of other arrays with layout=, e.g. layout='HWC' for an image"
+    known = isinstance(mode, str) and mode in MODES
+    hint = "" if known else f"there is no mode {mode!r}"
+    if known and not 3 <= ndim <= 5:
+        hint = "name the axes of other arrays with layout=, e.g. layout='HWC' for an image"
     elif mode == "bicubic":
-        hint = "; use mode='cubic' for cubic interpolation at any rank"
+        hint = "bicubic needs two spatial axes; mode='cubic' takes one, two or three"
     raise NotImplementedError(
         f"Input Error: Only 3D, 4D and 5D input arrays supported (got {ndim}D) for the modes: "
-        f"{' | '.join(MODES)} (got {mode!r}){hint}"
+        f"{' | '.join(MODES)} (got {mode!r}): {hint}"
     )
 
 

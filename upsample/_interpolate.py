@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from . import _geometry, backends
-from ._arrays import as_array, dtype_name, spatial_axes
+from ._arrays import as_array, check_out, dtype_name, spatial_axes
 from ._plan import NUMERICS, Plan, build_plan
 
 _SIMPLE = frozenset({int, float, bool, str, type(None)})
@@ -39,7 +39,7 @@ def interpolate(
     Parameters
     ----------
     input : (N, C, W), (N, C, H, W) or (N, C, D, H, W) array, or as `layout` says
-        NumPy or CuPy. A plain image is no such array: pass ``layout="HWC"`` or ``"HW"``, or its
+        A NumPy array. A plain image is no such array: pass ``layout="HWC"`` or ``"HW"``, or its
         last axis is taken for the width. Nearest modes take every fixed-size dtype, the others float16,
         bfloat16 (of ``ml_dtypes``), float32, float64, uint8, int8, uint16 and int16.
     size : int or sequence of int, optional
@@ -201,7 +201,7 @@ def _resolve(
     )
     if channel is not None and shape[channel] == 0 and (geometry.method != "area" or len(spatial) == 3):
         raise RuntimeError(f"Non-empty channels expected, but got an array of shape {shape}")
-    return build_plan(shape, dtype, spatial, geometry, numerics, backend)
+    return build_plan(shape, dtype, spatial, geometry, numerics, mode, backend)
 
 
 def _warn_if_image(shape: tuple[int, ...]) -> None:
@@ -210,7 +210,7 @@ def _warn_if_image(shape: tuple[int, ...]) -> None:
             f"an array of shape {shape} is taken as (N, C, W), so its last axis of {shape[2]} is resampled; for an "
             "image pass layout='HWC', for volumes or signals pass layout='NCW' to silence this",
             UserWarning,
-            stacklevel=backends.stack_outside() + 1,
+            stacklevel=backends.stack_outside(),
         )
 
 
@@ -329,6 +329,8 @@ def explain(
         x.shape, x.dtype, size, scale_factor, mode, align_corners, recompute_scale_factor, antialias, numerics,
         layout, name,
     )  # fmt: skip
+    if out is not None:
+        check_out(out, plan_.out_shape, plan_.dtype, x)
     lines = [f"{dtype_name(plan_.dtype)} {plan_.shape} -> {plan_.out_shape}"]
     for step in plan_.passes:
         lines.append(f"  axis {step.axis}: {step.map!r}, store={step.store}")

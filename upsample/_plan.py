@@ -88,16 +88,18 @@ class Plan:
         """
         name = self.backend if self.backend is not None else backends.selected()
         try:
-            return self._kernels[x.__class__, x.strides, name](x, out)
+            kernel = self._kernels[x.__class__, x.shape, x.dtype, x.strides, name]
         except (KeyError, AttributeError):
             pass
+        else:
+            return kernel(x, out)
         x = as_array(x)
         if x.shape != self.shape or dtype_name(x.dtype) != dtype_name(self.dtype):
             raise ValueError(f"the plan is for {self.dtype} of shape {self.shape}, got {x.dtype} of shape {x.shape}")
         kernel = backends.kernel_for(self, x, name)
         if len(self._kernels) >= 16:
             self._kernels.clear()
-        self._kernels[type(x), x.strides, name] = kernel
+        self._kernels[type(x), x.shape, x.dtype, x.strides, name] = kernel
         return kernel(x, out)
 
     def window(self, start: tuple[int, ...], stop: tuple[int, ...]) -> tuple[tuple[int, ...], tuple[int, ...], Plan]:
@@ -114,6 +116,22 @@ class Plan:
             The part of the input that the chunk needs, one number per spatial axis.
         plan : Plan
             Maps that part to the chunk, with the bits of the whole.
+
+        Raises
+        ------
+        ValueError, TypeError
+            For a chunk that is empty, outside the output, or not given as ints.
+
+        Examples
+        --------
+        >>> import numpy as np, upsample
+        >>> x = np.arange(10, dtype=np.float32).reshape(1, 1, 10)
+        >>> whole = upsample.plan(x.shape, x.dtype, scale_factor=2, mode="linear")
+        >>> (lo,), (hi,), part = whole.window((6,), (10,))
+        >>> lo, hi
+        (2, 6)
+        >>> bool((part(x[..., lo:hi]) == whole(x)[..., 6:10]).all())
+        True
         """
         try:
             bounds = [(index(lo), index(hi)) for lo, hi in zip(start, stop, strict=True)]
@@ -164,6 +182,7 @@ def build_plan(
     spatial: tuple[int, ...],
     geometry: Geometry,
     numerics: str,
+    mode: str,
     backend: str | None = None,
 ) -> Plan:
     """The plan of a resolved request.
@@ -173,7 +192,7 @@ def build_plan(
     NotImplementedError
         For a dtype that the method cannot resample.
     """
-    check_dtype(dtype, geometry.method)
+    check_dtype(dtype, mode)
     dtype = native(dtype)
     out_shape = list(shape)
     passes: list[Pass] = []
@@ -188,18 +207,18 @@ def build_plan(
     return Plan(tuple(shape), tuple(out_shape), dtype, tuple(passes), spatial, frozenset(), backend)
 
 
-def check_dtype(dtype: np.dtype[Any], method: str) -> None:
-    """Refuse a dtype that the method cannot resample."""
-    if method in ("nearest", "nearest-exact"):
+def check_dtype(dtype: np.dtype[Any], mode: str) -> None:
+    """Refuse a dtype that the mode cannot resample."""
+    if mode in ("nearest", "nearest-exact"):
         if dtype.hasobject or dtype.itemsize == 0:
             raise NotImplementedError(
-                f"mode {method!r} copies samples of a fixed size, it is not implemented for {dtype}"
+                f"mode {mode!r} copies samples of a fixed size, it is not implemented for {dtype}"
             )
         return
     name = dtype_name(dtype)
     if name not in WEIGHTED_DTYPES:
         raise NotImplementedError(
-            f"{method} interpolation is not implemented for {dtype}: it takes {', '.join(WEIGHTED_DTYPES)} "
+            f"mode {mode!r} is not implemented for {dtype}: it takes {', '.join(WEIGHTED_DTYPES)} "
             "(convert with x.astype), and only nearest and nearest-exact take every dtype"
         )
 

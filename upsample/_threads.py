@@ -70,7 +70,7 @@ def initial(environ: Any) -> int:
                 f"the environment variable UPSAMPLE_NUM_THREADS must be a number from 1 to {MAX_THREADS}, got {own!r}"
             ) from None
     shared = environ.get("OMP_NUM_THREADS", "").split(",")[0].strip()
-    if shared.isdigit() and 1 <= int(shared) <= MAX_THREADS:
+    if shared.isascii() and shared.isdigit() and 1 <= int(shared) <= MAX_THREADS:
         return int(shared)
     return _available()
 
@@ -110,6 +110,12 @@ def get_num_threads() -> int:
     Returns
     -------
     int
+
+    Examples
+    --------
+    >>> import upsample
+    >>> upsample.get_num_threads() >= 1
+    True
     """
     return _context.get() or _process
 

@@ -30,7 +30,10 @@ enum { FORM_FIXED, FORM_WIDE, FORM_BOX, FORM_X2, FORM_COUNT };
 /* Rows summed in one call; longer sums are continued by v_more. */
 #define ROW_GROUP 16
 
-typedef struct {
+typedef struct row_taps row_taps;
+typedef void (*h_fn)(void *dst, const void *src, const row_taps *t);
+
+struct row_taps {
     int64_t m, n, inner;        /* outputs and inputs of the tile, channels */
     int64_t src;                /* first input of the tile on its axis */
     int32_t taps_max, shift;
@@ -39,11 +42,14 @@ typedef struct {
     const int32_t *index;       /* FIXED: [taps_max][m], relative to src */
     const int32_t *first, *count;   /* WIDE, BOX: [m], relative to src */
     const void *weights;        /* FIXED: [taps_max][m]; WIDE: [m][taps_max] */
-} row_taps;
+    h_fn window;                /* NULL, or the level's own primitive for the tables below (rows_window.h) */
+    const int32_t *left, *block_counts;
+    const uint8_t *pick;
+    const void *packed;
+};
 
 typedef void (*load_fn)(void *acc, const void *src, int64_t n);
 typedef void (*store_fn)(void *dst, const void *acc, int64_t n);
-typedef void (*h_fn)(void *dst, const void *src, const row_taps *t);
 typedef void (*copy_fn)(void *dst, const void *src, const row_taps *t, int64_t size);
 /* `last` is the divisor of a box or the shift of integer weights. */
 typedef void (*v_fn)(void *dst, const void *const *rows, const void *w, int64_t n, int32_t taps, int32_t last);
@@ -65,6 +71,8 @@ typedef struct {
     h_fn h[ACC_COUNT][FORM_COUNT];
     v_ops v[ACC_COUNT][2];      /* weighted, box */
     copy_fn copy, copy_x2;
+    int64_t (*pack_bytes)(int acc, int32_t taps_max, int64_t outputs);     /* memory that pack needs; 0: it is not for it */
+    void (*pack)(row_taps *t, int acc, int form, char *memory);
 } row_table;
 
 /* NULL where a level is not compiled in. */

@@ -11,7 +11,7 @@
 
 #include "rows.h"
 
-#if defined(__F16C__)
+#if defined(__AVX2__)
 #include <immintrin.h>
 #endif
 #if defined(__FMA__) || defined(__ARM_FEATURE_FMA) || defined(__aarch64__)
@@ -546,6 +546,19 @@ DEFINE_V_FLOAT(f64)
 DEFINE_BYTES(u8)
 DEFINE_BYTES(i8)
 
+#if defined(__AVX2__)
+#include "rows_window.h"
+#define V_BYTES_WHOLE(T) v_window_##T
+#else
+static int64_t window_bytes_needed(int acc, int32_t taps_max, int64_t outputs)
+{
+    (void)acc; (void)taps_max; (void)outputs;
+    return 0;
+}
+static void window_pack(row_taps *t, int acc, int form, char *memory) { (void)t; (void)acc; (void)form; (void)memory; }
+#define V_BYTES_WHOLE(T) v_sum_##T
+#endif
+
 /* ---- nearest: copies ---------------------------------------------------- */
 
 #define COPY_AS(T) \
@@ -602,7 +615,7 @@ static void copy_row_x2(void *restrict d_, const void *restrict s_, const row_ta
 
 #define V_FLOAT(T) { { v_sum_##T, v_sum_##T, v_more_##T, v_end_##T }, \
                      { v_box_##T, v_box_begin_##T, v_box_more_##T, v_box_end_##T } }
-#define V_BYTES(T) { { v_sum_##T, v_begin_##T, v_more_##T, v_end_##T }, { 0, 0, 0, 0 } }
+#define V_BYTES(T) { { V_BYTES_WHOLE(T), v_begin_##T, v_more_##T, v_end_##T }, { 0, 0, 0, 0 } }
 
 static const row_table table = {
     .name = ROWS_LEVEL,
@@ -618,6 +631,8 @@ static const row_table table = {
     .v = { V_FLOAT(f32), V_FLOAT(f64), V_BYTES(u8), V_BYTES(i8) },
     .copy = copy_row,
     .copy_x2 = copy_row_x2,
+    .pack_bytes = window_bytes_needed,
+    .pack = window_pack,
 };
 
 const row_table *const ROWS_TABLE = &table;

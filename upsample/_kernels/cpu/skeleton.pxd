@@ -17,6 +17,7 @@ cdef extern from "rows.h" nogil:
         const int32_t *first
         const int32_t *count
         const void *weights
+        void (*window)(void *dst, const void *src, const row_taps *t) noexcept nogil
     ctypedef void (*load_fn)(void *acc, const void *src, int64_t n) noexcept nogil
     ctypedef void (*store_fn)(void *dst, const void *acc, int64_t n) noexcept nogil
     ctypedef void (*h_fn)(void *dst, const void *src, const row_taps *t) noexcept nogil
@@ -39,6 +40,8 @@ cdef extern from "rows.h" nogil:
         v_ops v[4][2]
         copy_fn copy
         copy_fn copy_x2
+        int64_t (*pack_bytes)(int acc, int32_t taps_max, int64_t outputs) noexcept nogil
+        void (*pack)(row_taps *t, int acc, int form, char *memory) noexcept nogil
 
 
 cdef extern from "runtime.h" nogil:

@@ -45,6 +45,8 @@ cdef enum:
     RING_BYTES = 1 << 20
     SMALL = 65536               # outputs below which threads cost more than they bring
     STACK_SCRATCH = 24576
+    PACK_OUTPUTS = 65536        # longer tiles would spend more on packing and reading tables than they gain
+    PACK_CHANNELS = 15
     X2_CHANNELS = 8             # more channels fill vectors without interleaving
 
 cdef dict DTYPES = {
@@ -142,7 +144,13 @@ cdef int64_t row_table_bytes(const job *j, int64_t outputs) noexcept nogil:
     cdef int64_t K = j.w.recipe.taps_max
     cdef int64_t raw = align64(outputs * 8) + align64(outputs * 4) + align64(outputs * K * j.w.weight_size)
     cdef int64_t fixed = align64(outputs * K * 4) + align64(outputs * K * j.w.weight_size)
-    return raw + (align64(outputs * 4) if j.form == FORM_WIDE or j.form == FORM_BOX else fixed)
+    return raw + (align64(outputs * 4) if j.form == FORM_WIDE or j.form == FORM_BOX else fixed) + pack_bytes(j, outputs)
+
+
+cdef inline int64_t pack_bytes(const job *j, int64_t outputs) noexcept nogil:
+    if j.copies or outputs * j.inner > PACK_OUTPUTS or j.inner > PACK_CHANNELS:
+        return 0
+    return align64(j.level.pack_bytes(j.acc, j.w.recipe.taps_max, outputs * j.inner))
 
 
 cdef void fill_row(const job *j, row_taps *t, int64_t lo, int64_t hi, char *memory, double *build) noexcept nogil:
@@ -156,6 +164,8 @@ cdef void fill_row(const job *j, row_taps *t, int64_t lo, int64_t hi, char *memo
     cdef int32_t *index = <int32_t *>rest
     cdef char *weights = rest + align64(m * K * 4)
     cdef int64_t last = 0, n = j.w.n
+    cdef char *packed = memory + row_table_bytes(j, m) - pack_bytes(j, m)
+    t.window = NULL
     j.level.taps(a, lo, hi, first, count, raw if size else NULL, build)
     t.m, t.inner, t.taps_max, t.shift = m, j.inner, a.taps_max, a.shift
     t.src = clip(first[0], n)
@@ -168,6 +178,8 @@ cdef void fill_row(const job *j, row_taps *t, int64_t lo, int64_t hi, char *memo
             index[o] = <int32_t>(first[o] - t.src)
             last = max64(last, first[o] + count[o] - 1)
         t.n = max64(last, t.src) - t.src + 1
+        if pack_bytes(j, m):
+            j.level.pack(t, j.acc, j.form, packed)
         return
     t.index = index
     if size:
@@ -185,6 +197,8 @@ cdef void fill_row(const job *j, row_taps *t, int64_t lo, int64_t hi, char *memo
                 (<short *>weights)[k * m + o] = (<short *>raw)[o * K + k]
     t.n = last - t.src + 1
     find_x2(t, first, lo, n, size)
+    if pack_bytes(j, m) and not (t.inside_hi > t.inside_lo and j.acc == ACC_F32):
+        j.level.pack(t, j.acc, j.form, packed)
 
 
 cdef void find_x2(row_taps *t, const int64_t *first, int64_t lo, int64_t n, int64_t size) noexcept nogil:
@@ -237,7 +251,10 @@ cdef inline void make_row(const job *j, const run_state *s, char *row, int64_t z
     if j.load != NULL:
         j.load(s.scratch + j.at_line, src, t.n * j.inner)
         src = s.scratch + j.at_line
-    j.level.h[j.acc][FORM_X2 if t.inside_hi > t.inside_lo else j.form](row, src, t)
+    if t.window != NULL:
+        t.window(row, src, t)
+    else:
+        j.level.h[j.acc][FORM_X2 if t.inside_hi > t.inside_lo else j.form](row, src, t)
 
 
 cdef void sum_h(const job *j, const run_state *s, const axis_taps *t, int64_t z, int64_t y, char *dst, int64_t n) noexcept nogil:
@@ -652,6 +669,21 @@ cdef class CpuKernel:
     cdef bint usable(self, cnp.ndarray x) noexcept:
         return cnp.PyArray_ISALIGNED(x) and cnp.PyArray_ISNOTSWAPPED(x)
 
+    cdef bint plainly_good(self, cnp.ndarray x, out) noexcept:
+        """Whether `out` is a C-contiguous array beside a C-contiguous input: nothing is left to check."""
+        cdef cnp.ndarray b
+        cdef char *p
+        cdef char *q
+        if type(out) is not np.ndarray:
+            return False
+        b = out
+        if not (cnp.PyArray_CHKFLAGS(b, cnp.NPY_ARRAY_CARRAY) and cnp.PyArray_CHKFLAGS(x, cnp.NPY_ARRAY_C_CONTIGUOUS)
+                and b.descr is self.dtype and cnp.PyArray_NDIM(b) == self.nd
+                and memcmp(cnp.PyArray_DIMS(b), self.out_shape, self.nd * sizeof(cnp.npy_intp)) == 0):
+            return False
+        p, q = <char *>cnp.PyArray_DATA(x), <char *>cnp.PyArray_DATA(b)
+        return p + cnp.PyArray_NBYTES(x) <= q or q + cnp.PyArray_NBYTES(b) <= p
+
     def __call__(self, x, out=None):
         cdef strides3 sx, so
         cdef cnp.ndarray a, b
@@ -664,7 +696,8 @@ cdef class CpuKernel:
         if out is None:
             b = self.new_output()
         else:
-            _check_out(out, self.shapes[1], self.dtype, x)
+            if not self.plainly_good(a, out):
+                _check_out(out, self.shapes[1], self.dtype, x)
             b = out
         if self.outputs == 0:
             return b
@@ -720,7 +753,8 @@ cdef class CpuKernel:
         """The kernel path in words."""
         cdef const job *j = &self.p.j
         x2 = j.tile_taps != NULL and j.tile_taps[0].inside_hi > j.tile_taps[0].inside_lo
-        form = ("copied pixels" if j.copies else FORM_NAMES[j.form]) if not x2 else "x2 copied" if j.copies else "x2"
+        windows = j.tile_taps != NULL and j.tile_taps[0].window != NULL
+        form = "windows" if windows else ("copied pixels" if j.copies else FORM_NAMES[j.form]) if not x2 else "x2 copied" if j.copies else "x2"
         text = (f"level {j.level.name.decode()}, outer={j.outer} D={j.d.n}->{j.d.m} H={j.h.n}->{j.h.m} "
                 f"W={j.w.n}->{j.w.m} inner={j.inner}, W pass: {form}, {j.tiles} tile(s) of {j.tile}")
         if not j.copies:

@@ -46,7 +46,7 @@ class Product:
             raise ValueError(f"out must be {plan.dtype} of shape {plan.out_shape}, got {out.dtype} of {out.shape}")
         elif not out.flags.writeable or np.may_share_memory(out, x):
             raise ValueError("out must be writeable and must not share memory with the input")
-        values = x
+        values = x.astype(plan.dtype)  # native byte order
         for axis, store, axis_map, rows in self.steps:
             values = np.moveaxis(resampled(np.moveaxis(values, axis, -1), axis_map, rows), -1, axis)
             if store == "dtype":

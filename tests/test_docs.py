@@ -1,0 +1,291 @@
+"""The documentation: every example runs, every link leads somewhere, every public name is described.
+
+Each file's ```python blocks run one after another in one namespace and an empty folder; blocks that begin with
+``>>>`` are doctests. Nothing here needs PyTorch, a GPU or the network.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import doctest
+import importlib
+import inspect
+import re
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+import upsample
+import upsample.testing
+
+ROOT = Path(__file__).resolve().parent.parent
+README = ROOT / "README.md"
+PAGES = [README, *(ROOT / name for name in ("CONTRIBUTING.md", "CHANGELOG.md")), *sorted(ROOT.glob("docs/*.md"))]
+MODULES = ["upsample", *(f"upsample.{name}" for name in ("_interpolate", "_threads", "_config", "backends", "testing"))]
+FLAGS = doctest.ELLIPSIS | doctest.FAIL_FAST
+
+registry = importlib.import_module("upsample.backends")  # the package's attribute of that name is the function
+
+
+def name_of(value: Any) -> str:
+    return value.relative_to(ROOT).as_posix() if isinstance(value, Path) else str(value)
+
+
+@pytest.fixture(autouse=True)
+def unchanged_process(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[None]:
+    """Backends and thread numbers that an example sets are gone afterwards; the environment names no backend."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(registry, "_default", None)
+    monkeypatch.setattr(registry, "_registered", dict(registry._registered))
+    threads = upsample.get_num_threads()
+    yield
+    upsample.set_num_threads(threads)
+
+
+# ---- blocks ------------------------------------------------------------------------------------------------
+
+
+@dataclasses.dataclass(frozen=True)
+class Block:
+    """A fenced block: the words after the fence, the text, and the line (from 0) on which the text begins."""
+
+    info: str
+    text: str
+    line: int
+
+
+def blocks(text: str) -> list[Block]:
+    found: list[Block] = []
+    info: str | None = None
+    start, lines = 0, text.splitlines()
+    for number, line in enumerate(lines):
+        if not line.lstrip().startswith("```"):
+            continue
+        if info is None:
+            info, start = line.strip().strip("`").strip(), number + 1
+        else:
+            found.append(Block(info, "\n".join(lines[start:number]) + "\n", start))
+            info = None
+    assert info is None, f"the block that begins on line {start} does not end"
+    return found
+
+
+def run(block: Block, namespace: dict[str, Any], name: str) -> None:
+    """Run a block as a module's text or, with prompts, as a doctest; errors point into the page."""
+    if not block.text.lstrip().startswith(">>>"):
+        exec(compile("\n" * block.line + block.text, name, "exec"), namespace)
+        return
+    test = doctest.DocTestParser().get_doctest(block.text, namespace, name, name, block.line)
+    test.globs = namespace  # and no copy: blocks share it
+    said: list[str] = []
+    doctest.DocTestRunner(optionflags=FLAGS).run(test, out=said.append, clear_globs=False)
+    assert not said, "".join(said)
+
+
+def test_blocks_are_found_and_run():
+    """The tests below prove nothing if this does not work."""
+    page = "a\n```python\nx = 1\n```\n```\nno language\n```\n```python\n>>> x\n1\n```\n```python\n>>> x\n2\n```\n"
+    found = blocks(page)
+    assert [(b.info, b.line) for b in found] == [("python", 2), ("", 5), ("python", 8), ("python", 12)]
+    namespace: dict[str, Any] = {}
+    run(found[0], namespace, "page")
+    run(found[2], namespace, "page")
+    with pytest.raises(AssertionError, match=r'File "page", line 13'):
+        run(found[3], namespace, "page")
+    with pytest.raises(AssertionError, match="does not end"):
+        blocks("```python\n")
+
+
+@pytest.mark.parametrize("page", PAGES, ids=name_of)
+def test_python_blocks_run(page):
+    namespace: dict[str, Any] = {"__name__": "example"}
+    for block in blocks(page.read_text(encoding="utf-8")):
+        if block.info == "python":
+            run(block, namespace, name_of(page))
+
+
+@pytest.mark.parametrize("page", PAGES, ids=name_of)
+def test_every_block_says_what_it_is(page):
+    """So that no Python escapes the test above by another name."""
+    assert {b.info for b in blocks(page.read_text(encoding="utf-8"))} <= {"python", "sh", "text", "toml"}
+
+
+def test_most_pages_have_examples():
+    with_examples = [p for p in PAGES if any(b.info == "python" for b in blocks(p.read_text(encoding="utf-8")))]
+    assert {name_of(p) for p in with_examples} >= {"README.md", "docs/backends.md", "docs/differences.md"}
+
+
+# ---- the README's two commands -----------------------------------------------------------------------------
+
+
+def commands() -> list[str]:
+    return [b.text for b in blocks(README.read_text(encoding="utf-8")) if b.info == "sh"]
+
+
+def test_the_first_two_sh_blocks_are_the_commands_that_ci_runs():
+    first, second = commands()[:2]
+    assert first.startswith("pip install ")
+    assert second.startswith("pip install ")
+    assert re.search(r"^upsample |&& upsample ", first)
+    assert "python -P -m pytest" in second
+
+
+def test_the_commands_name_files_that_exist():
+    named = re.findall(r"\bdocs/\S+", commands()[0])
+    assert {Path(name).suffix for name in named} == {".py", ".png"}
+    assert all((ROOT / name).is_file() for name in named)
+
+
+def test_the_place_for_measurements_is_there():
+    assert README.read_text(encoding="utf-8").splitlines().count("<!-- performance -->") == 1
+
+
+# ---- links -------------------------------------------------------------------------------------------------
+
+
+def prose(text: str) -> str:
+    """A page without its blocks and `code`."""
+    return re.sub(r"`[^`\n]*`", "", re.sub(r"^\s*```.*?^\s*```", "", text, flags=re.MULTILINE | re.DOTALL))
+
+
+def anchors(text: str) -> set[str]:
+    """Names of a page's headings, as GitHub makes them."""
+    headings = re.findall(r"^#+ (.*)$", re.sub(r"^```.*?^```", "", text, flags=re.MULTILINE | re.DOTALL), re.MULTILINE)
+    return {re.sub(r"[^\w\- ]", "", h.strip().lower()).replace(" ", "-") for h in headings}
+
+
+@pytest.mark.parametrize("page", PAGES, ids=name_of)
+def test_relative_links_exist(page):
+    links = re.findall(r"\]\(([^)\s]+)\)", prose(page.read_text(encoding="utf-8")))
+    if page == README:
+        assert len(links) >= 8
+    for link in links:
+        if re.match(r"\w+:", link):
+            continue
+        target, _, anchor = link.partition("#")
+        file = (page.parent / target).resolve() if target else page
+        assert file.is_relative_to(ROOT), link
+        assert file.is_file(), link
+        assert not anchor or anchor in anchors(file.read_text(encoding="utf-8")), link
+
+
+def test_every_page_of_docs_is_in_the_index():
+    index = (ROOT / "docs" / "index.md").read_text(encoding="utf-8")
+    for page in ROOT.glob("docs/*.md"):
+        assert page.name == "index.md" or f"]({page.name})" in index, page.name
+
+
+# ---- the table of modes ------------------------------------------------------------------------------------
+
+DTYPES = {
+    "float16, bfloat16": ["float16"],
+    "float32, float64": ["float32", "float64"],
+    "uint8": ["uint8"],
+    "int8, int16, uint16": ["int8", "int16", "uint16"],
+    "all other dtypes": ["bool", "int32", "uint64", "complex64", "S3", "M8[s]", "V12"],
+}
+
+
+def table() -> list[dict[str, str]]:
+    """Rows of the README's table of modes, by column."""
+    lines = [line for line in README.read_text(encoding="utf-8").splitlines() if line.startswith("|")]
+    start = next(i for i, line in enumerate(lines) if line.startswith("| mode | 1-D |"))
+    rows = [[cell.strip() for cell in line.strip("|").split("|")] for line in lines[start:]]
+    head, body = rows[0], rows[2:]
+    stop = next((i for i, row in enumerate(body) if len(row) != len(head)), len(body))
+    return [dict(zip(head, row, strict=True)) for row in body[:stop]]
+
+
+def accepts(mode: str, rank: int, dtype: Any, antialias: bool) -> bool:
+    try:
+        upsample.plan((1, 2) + (6,) * rank, dtype, size=4, mode=mode, antialias=antialias)
+    except (NotImplementedError, ValueError):
+        return False
+    return True
+
+
+@pytest.mark.parametrize("row", table(), ids=lambda row: row["mode"].replace("`", "").replace(", ", "-"))
+def test_the_table_of_modes_tells_the_truth(row):
+    mode, antialias = row["mode"].split("`")[1], "antialias" in row["mode"]
+    assert set(row.values()) - {row["mode"]} <= {"both", "here", "–"}
+    ranks = [rank for rank in (1, 2, 3) if row[f"{rank}-D"] != "–"]
+    assert ranks == [rank for rank in (1, 2, 3) if accepts(mode, rank, "float32", antialias)]
+    for column, dtypes in DTYPES.items():
+        for dtype in dtypes:
+            for rank in ranks:
+                assert accepts(mode, rank, np.dtype(dtype), antialias) is (row[column] != "–"), (dtype, rank)
+
+
+def test_the_table_has_every_mode():
+    from upsample._geometry import MODES
+
+    assert {row["mode"].split("`")[1] for row in table()} == set(MODES)
+
+
+# ---- docstrings --------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("module", MODULES)
+def test_examples_in_docstrings_run(module):
+    found = doctest.DocTestFinder(exclude_empty=True).find(importlib.import_module(module))
+    assert any(test.examples for test in found)
+    said: list[str] = []
+    runner = doctest.DocTestRunner(optionflags=FLAGS)
+    for test in found:
+        runner.run(test, out=said.append)
+    assert not said, "".join(said)
+
+
+PUBLIC: dict[str, Any] = {
+    **{name: getattr(upsample, name) for name in upsample.__all__ if name != "__version__"},
+    "testing.check_backend": upsample.testing.check_backend,
+}
+
+
+def section(text: str, title: str) -> str:
+    """The body of a docstring's section, empty if there is none."""
+    match = re.search(rf"^{title}\n-{{{len(title)}}}\n(.*?)(?=^\w[\w ]*\n---|\Z)", text, re.MULTILINE | re.DOTALL)
+    return match[1].strip() if match else ""
+
+
+def parameters(value: Callable[..., Any]) -> list[str]:
+    """Names of what a public callable takes; none for an exception."""
+    if isinstance(value, type) and issubclass(value, BaseException):
+        return []
+    return list(inspect.signature(value).parameters)
+
+
+def gives_a_result(value: Any) -> bool:
+    if isinstance(value, type):
+        return False
+    annotation = str(inspect.signature(value).return_annotation)
+    return annotation != "None" and not annotation.startswith("Iterator")
+
+
+@pytest.mark.parametrize("name", PUBLIC)
+def test_public_names_are_described(name):
+    value = PUBLIC[name]
+    text = inspect.getdoc(value)
+    assert text, "it has no docstring"
+    first = text.splitlines()[0]
+    assert first.endswith((".", ":")), first
+    taken = parameters(value)
+    described = section(text, "Parameters")
+    assert bool(described) is bool(taken)
+    # names, also several to a line, stand at the margin
+    names = {
+        n for line in re.findall(r"^\w.*", described, re.MULTILINE) for n in re.findall(r"\w+", line.split(" :")[0])
+    }
+    assert names == set(taken)
+    assert bool(section(text, "Returns")) is gives_a_result(value)
+    if taken:
+        assert ">>> " in section(text, "Examples")
+
+
+@pytest.mark.parametrize("name", upsample.testing.__all__)
+def test_names_for_authors_of_backends_are_described(name):
+    assert inspect.getdoc(getattr(upsample.testing, name))
+    assert inspect.getdoc(registry.Backend)
