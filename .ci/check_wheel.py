@@ -16,7 +16,8 @@ assert not missing, f"the wheel lacks {missing}"
 assert not [n for n in names if n.endswith((".c", ".o"))], "the wheel holds C sources"
 assert not [n for n in names if n.startswith(("tests/", "docs/", "asv_bench/"))], "the wheel holds tests"
 assert size < 2e6, f"the wheel has {size} bytes"
-packed = {n.partition("/")[2] for n in tarfile.open(sdist).getnames()}
+with tarfile.open(sdist) as archive:
+    packed = {n.partition("/")[2] for n in archive.getnames()}
 for name in ("tests/conftest.py", "tests/golden.npz", "docs/architecture.md", "upsample/_kernels/cpu/rows_avx2.c"):
     assert name in packed, f"the sdist lacks {name}"
 print(f"{Path(sdist).name}: {Path(sdist).stat().st_size / 1e6:.2f} MB")

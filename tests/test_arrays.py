@@ -296,8 +296,7 @@ def check_out(x: Any, arguments: dict[str, Any], way: Callable[[Any], Any], note
     assert got is out
     assert native_copy(out).tobytes() == expected.tobytes(), f"{note} out strides {out.strides}, {arguments}"
     if whole is not None:
-        raw = as_strided(out.view(np.ndarray)[..., None].view(np.uint8) if out.ndim else out, writeable=True)
-        raw[...] = 0xA5
+        out[..., None].view(np.uint8)[...] = 0xA5
         assert (whole == 0xA5).all(), f"{note} bytes outside out were written, strides {out.strides}, {arguments}"
 
 
@@ -388,7 +387,7 @@ def test_slices_of_channels_last_arrays_are_channels_last(ndim):
     x = channels_last(np.ones((4, 6, 8, 9, 7)[:ndim], np.float32))
     every = (slice(None),) * ndim
     slices: list[tuple[int, slice]] = [(0, slice(1, 3)), (0, slice(0, 4, 2)), (1, slice(1, 4)), (2, slice(2, 7))]
-    slices += [(2, slice(0, 8, 3)), (3, slice(1, 5)), (3, slice(0, 9, 2))]
+    slices += [(2, slice(1, 7, 3)), (3, slice(1, 5)), (3, slice(0, 8, 2)), (1, slice(0, 6, 2)), (1, slice(1, 5, 3))]
     for axis, part in slices:
         view = x[(*every[:axis], part, *every[axis + 1 :])]
         assert is_channels_last_order(upsample.interpolate(view, size=11)), (axis, part)
@@ -429,16 +428,10 @@ def test_ambiguous_shapes_give_c_order(shape):
     for x in (np.ones(shape, np.float32), channels_last(np.ones(shape, np.float32))):
         got = upsample.interpolate(x, size=7)
         assert is_c_order(got)
-        n, c, *spatial = shape
-        strides = [0] * len(shape)  # the strides that a channels-last array of the shape has by the book
-        for axis, below in (
-            (1, 1),
-            *zip(range(len(shape) - 1, 1, -1), itertools.accumulate([c, *spatial[:0:-1]], int.__mul__)),
-        ):
-            strides[axis] = 4 * below
-        strides[0] = 4 * c * math.prod(spatial)
+        strides, step = [0] * len(shape), 4  # those that a channels-last array of the shape has by the book
+        for axis in (1, *range(len(shape) - 1, 1, -1), 0):
+            strides[axis], step = step, step * shape[axis]
         assert is_c_order(upsample.interpolate(as_strided(x, shape, strides), size=7)), strides
-        assert n * c > 0
 
 
 def test_the_order_of_the_output_depends_on_shape_and_strides_alone():
@@ -478,7 +471,7 @@ def random_views(rng: random.Random, count: int, ndim: int, steps: bool = True) 
             if view.shape[axis] == 1:
                 wide = list(view.shape)
                 wide[axis] = rng.choice((2, 3))
-                view = np.broadcast_to(view, wide)
+                view = as_strided(view, wide, [0 if a == axis else st for a, st in enumerate(view.strides)])
         yield view
 
 
@@ -490,20 +483,18 @@ def test_the_order_of_the_output_is_torchs_memory_format(ndim):
     seen = {True: 0, False: 0}
     wrong = []
     for x in random_views(rng, 1500, ndim):
-        n, c, *spatial = x.shape
+        _, c, *spatial = x.shape
         if c == 1 or max(spatial) == 1:
             continue  # ambiguous: see above
-        source = x if x.flags.writeable else as_strided(x, writeable=True)
         mode = rng.choice(modes)
         size = [rng.randint(2, 6) for _ in spatial]
-        theirs = torch.nn.functional.interpolate(torch.from_numpy(source), size=size, mode=mode)
+        theirs = torch.nn.functional.interpolate(torch.from_numpy(x), size=size, mode=mode)
         ours = upsample.interpolate(x, size=tuple(size), mode=mode)
         expected = [st for st, m in zip(theirs.stride(), ours.shape, strict=True) if m > 1]
         found = [st // 4 for st, m in zip(ours.strides, ours.shape, strict=True) if m > 1]
         seen[theirs.stride()[1] == 1] += 1
         if expected != found:
             wrong.append(f"shape {x.shape} strides {[st // 4 for st in x.strides]} {mode}: {found}, torch {expected}")
-        assert n > 0
     assert min(seen.values()) > 100
     assert not wrong, f"{len(wrong)} differ:\n" + "\n".join(wrong[:12])
 
@@ -582,13 +573,22 @@ def test_subclasses_are_taken_as_base_class(mode, size, tmp_path):
         for got in (upsample.interpolate(same, size=size, mode=mode), plan(same), plan(same)):
             assert type(got) is np.ndarray
             assert got.tobytes() == expected.tobytes()
-    out = np.memmap(tmp_path / "out", np.float32, "w+", shape=expected.shape)
-    for target in (out, np.zeros_like(expected).view(Noisy), np.zeros_like(expected).view(np.recarray)):
-        for source in (x, x.view(Noisy), mapped):
-            target.view(np.ndarray)[...] = 0
-            assert upsample.interpolate(source, size=size, mode=mode, out=target) is target
-            assert target.view(np.ndarray).tobytes() == expected.tobytes()
-            assert plan(source, target) is target
+
+
+@pytest.mark.parametrize("mode", ["nearest", "bilinear", "area"])
+@pytest.mark.parametrize("size", [(7, 8), (4, 5)])
+def test_subclasses_may_be_out(mode, size, tmp_path):
+    x = np.random.default_rng(0).uniform(-1, 1, (2, 3, 4, 5)).astype(np.float32)
+    expected = upsample.interpolate(x, size=size, mode=mode)
+    plan = upsample.plan(x.shape, x.dtype, size=size, mode=mode)
+    mapped = np.memmap(tmp_path / "out", np.float32, "w+", shape=expected.shape)
+    zeros = np.zeros_like(expected)
+    for out in (mapped, zeros.view(np.recarray), zeros.view(Noisy), np.asfortranarray(zeros).view(Noisy)):
+        for source in (x, x.view(Noisy), channels_last(x)):
+            for call in (lambda x, out: upsample.interpolate(x, size=size, mode=mode, out=out), plan):
+                out.view(np.ndarray)[...] = 0
+                assert call(source, out) is out
+                assert out.view(np.ndarray).tobytes() == expected.tobytes()
 
 
 def test_a_memory_map_of_a_file_is_an_input_like_any_other(tmp_path):
@@ -611,16 +611,17 @@ STRUCTURED: dict[str, Any] = {
     "swapped-arrays": [("rgb", ">u2", 3), ("matrix", ">f4", (2, 2))],
     "nested": [("inner", [("x", "f4"), ("y", ">f4")]), ("name", "U3")],
     "gaps": np.dtype({"names": ["a", "b"], "formats": ["u1", "i4"], "offsets": [3, 9], "itemsize": 17}),
-    "union": np.dtype({"names": ["whole", "low"], "formats": ["<u4", "<u2"], "offsets": [0, 0], "itemsize": 4}),
+    "union": np.dtype({"names": ["whole", "first"], "formats": ["S4", "S2"], "offsets": [0, 0], "itemsize": 4}),
     "one-byte": [("a", "u1")],
     "with-titles": [(("Title", "a"), "i4"), ("b", "S5")],
     "swapped-text": [("name", ">U2"), ("when", ">M8[ms]")],
 }
 FIXED = [
-    *(c for c in np.typecodes["All"] if c not in "OSUVcmM"), "S1", "S2", "S3", "S7", "S16", "S33", "U1", "U2", "U5", "c",
+    *(c for c in np.typecodes["All"] if c not in "OSUVcmM"), "c",
+    *("S1", "S2", "S3", "S7", "S16", "S33", "U1", "U2", "U5"),
     *(f"V{n}" for n in (*range(1, 18), 20, 24, 31, 32, 33, 64, 100)),
     *(f"{kind}8[{unit}]" for kind in "mM" for unit in ("Y", "M", "W", "D", "h", "m", "s", "ms", "us", "ns", "25s")),
-    "m8", "M8", *(f">{c}" for c in ("u2", "i4", "i8", "f2", "f4", "f8", "g", "c8", "c16", "G", "U3", "M8[s]", "m8[us]")),
+    *("m8", "M8", ">u2", ">i4", ">i8", ">f2", ">f4", ">f8", ">g", ">c8", ">c16", ">G", ">U3", ">M8[s]", ">m8[us]"),
 ]  # fmt: skip
 
 

@@ -92,7 +92,9 @@ def small_cases() -> Iterator[Case]:
         for mode in ("nearest", "nearest-exact", "linear", "cubic", "area", "lanczos"):
             for scale in (2, 1.5, 3, 0.5, 0):
                 dtype = rng.choice(("float32", "float64", "float16", "uint8", "int8", "uint16", "int16"))
-                layout, channels = rng.choice((("W", 0), ("CW", 2), ("WC", 3), ("WC", 4), ("WC", 5), ("WC", 17)))
+                layout, channels = rng.choice(
+                    (("W", 0), ("CW", 2), ("WC", 2), ("WC", 3), ("WC", 4), ("WC", 5), ("WC", 8), ("WC", 16), ("WC", 17))
+                )
                 shape = {"W": (n,), "CW": (channels, n), "WC": (n, channels)}[layout]
                 arguments = {"mode": mode, "layout": layout, "scale_factor": max(scale, 1.001 / n)}
                 if mode == "lanczos" or (mode in ("linear", "cubic") and rng.random() < 0.3):
@@ -117,6 +119,20 @@ def guarded_cases() -> Iterator[Case]:
             yield replace(case, strides="channels-last")
     yield from random_cases(400, 3)
     yield from small_cases()
+    for mode in ("nearest", "linear", "cubic", "area", "lanczos"):  # several tiles of W, and tables made tile by tile
+        for dtype, n, scale in (
+            ("uint8", 100_003, 1.7), ("uint8", 300_001, 1.1), ("uint8", 400_003, 0.31), ("float16", 70_001, 1.5),
+            ("int16", 200_001, 0.7), ("float32", 66_001, 1.3), ("float64", 40_001, 1.2),
+        ):  # fmt: skip
+            for layout, shape in (("W", (n,)), ("WC", (n // 3, 3))):
+                yield Case(
+                    shape,
+                    dtype,
+                    {"mode": mode, "layout": layout, "scale_factor": scale, "antialias": mode == "lanczos"},
+                )
+    for mode in ("nearest", "bilinear", "area"):  # and of H
+        for dtype, size in (("uint8", (90_001, 3)), ("float16", (70_003, 2)), ("float32", (301, 2))):
+            yield Case((80_001, 1), dtype, {"mode": mode, "layout": "HW", "size": size})
     for mode in ("nearest", "bilinear", "bicubic", "area", "lanczos"):  # large enough for threads
         for dtype in ("uint8", "float32"):
             for shape, layout in (((150, 151, 3), "HWC"), ((1, 3, 151, 149), "NCHW")):

@@ -81,7 +81,7 @@ def _named_axes(ndim: int, layout: str) -> tuple[tuple[int, ...], int | None]:
     return axes, layout.find("C") if "C" in layout else None
 
 
-def is_channels_last(shape: tuple[int, ...], strides: tuple[int, ...], itemsize: int) -> bool:
+def is_channels_last(shape: tuple[int, ...], strides: tuple[int, ...]) -> bool:
     """Whether a 4-D or 5-D array keeps axis 1 innermost in memory, as torch's memory format does.
 
     Slices of such arrays count too; where the strides could mean either order (one channel, or
@@ -94,25 +94,25 @@ def is_channels_last(shape: tuple[int, ...], strides: tuple[int, ...], itemsize:
         return False
     smallest = 0
     for axis in (1, *range(ndim - 1, 1, -1), 0):
-        if strides[axis] < smallest or (axis == 1 and strides[axis] != itemsize):
+        if strides[axis] < smallest or (axis == 1 and strides[axis] == 0):
             return False
         if axis == 0 and smallest == strides[1]:
             return False
-        smallest = max(strides[axis] * shape[axis], smallest) if shape[axis] > 1 else max(strides[axis], smallest)
+        smallest = strides[axis] * shape[axis]
     return True
 
 
-def output_order(shape: tuple[int, ...], strides: tuple[int, ...], itemsize: int) -> tuple[int, ...]:
+def output_order(shape: tuple[int, ...], strides: tuple[int, ...]) -> tuple[int, ...]:
     """Axes of the output from outermost to innermost in memory: a function of the input's shape and strides."""
     ndim = len(shape)
-    if is_channels_last(shape, strides, itemsize):
+    if is_channels_last(shape, strides):
         return (0, *range(2, ndim), 1)
     return tuple(range(ndim))
 
 
 def empty_output(out_shape: tuple[int, ...], x: Array) -> Array:
     """A new output for input `x`, in native byte order and the order that `output_order` says."""
-    order = output_order(x.shape, x.strides, x.dtype.itemsize)
+    order = output_order(x.shape, x.strides)
     xp = np if isinstance(x, np.ndarray) else sys.modules["cupy"]
     made = xp.empty([out_shape[a] for a in order], dtype=native(x.dtype))
     return made.transpose(np.argsort(order)) if order != tuple(range(len(order))) else made
@@ -134,12 +134,18 @@ def check_out(out: Any, out_shape: tuple[int, ...], dtype: np.dtype[Any], x: Arr
     if native(out.dtype) != native(dtype):
         raise ValueError(f"out has dtype {out.dtype}, the result has dtype {native(dtype)}")
     if isinstance(out, np.ndarray):
+        out = out.view(np.ndarray)  # a subclass is not asked
         if not out.flags.writeable:
             raise ValueError("out is read-only: pass a writeable array")
         if overlaps_itself(out.shape, out.strides, out.dtype.itemsize):
             raise ValueError(f"out overlaps itself in memory (strides {out.strides} for shape {out.shape})")
         if np.may_share_memory(out, x):
             raise ValueError("out may share memory with the input: pass an array of its own")
+
+
+def write(out: Array, values: Array) -> None:
+    """Fill `out`, without asking the subclass that it may be."""
+    (out.view(np.ndarray) if isinstance(out, np.ndarray) else out)[...] = values
 
 
 def overlaps_itself(shape: tuple[int, ...], strides: tuple[int, ...], itemsize: int) -> bool:
@@ -161,7 +167,23 @@ def is_masked(x: Any) -> bool:
 
 
 def native(dtype: np.dtype[Any]) -> np.dtype[Any]:
-    """The dtype in the machine's byte order."""
+    """The dtype in the machine's byte order, within structures too: the same object where it is so already."""
+    if dtype.subdtype is not None:  # `isnative` does not look into these
+        base, shape = dtype.subdtype
+        return dtype if native(base) is base else np.dtype((native(base), shape))
+    if dtype.fields is not None and dtype.names is not None:
+        fields = [dtype.fields[name] for name in dtype.names]
+        if all(native(f[0]) is f[0] for f in fields):
+            return dtype
+        spec: dict[str, Any] = {
+            "names": dtype.names,
+            "formats": [native(f[0]) for f in fields],
+            "offsets": [f[1] for f in fields],
+            "itemsize": dtype.itemsize,
+        }
+        if any(len(f) > 2 for f in fields):
+            spec["titles"] = [f[2] if len(f) > 2 else None for f in fields]
+        return np.dtype(spec, align=dtype.isalignedstruct)  # type: ignore[call-overload,no-any-return]
     return dtype if dtype.isnative else dtype.newbyteorder("=")
 
 

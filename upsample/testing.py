@@ -156,7 +156,7 @@ def _problem(plan: Any, kernel: Any, x: Any) -> str | None:
         return f"gave {got.dtype} of shape {got.shape}, expected {plan.dtype} of shape {plan.out_shape}"
     if got.size and np.may_share_memory(got, x):
         return "the result shares memory with the input"
-    for order in "CF":
+    for order in ("C", "F"):
         out = np.empty(plan.out_shape, plan.dtype, order)
         if kernel(x, out) is not out:
             return "out= was given, but another object came back"

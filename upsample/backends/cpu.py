@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from .._arrays import check_out, empty_output, output_order
+from .._arrays import check_out, empty_output, native, output_order, write
 from .._kernels.cpu import skeleton
 from . import register_backend
 
@@ -38,7 +38,7 @@ class Cpu:
             return "object arrays are not supported"
         if not plan.passes or 0 in plan.out_shape or 0 in plan.shape:
             return Copy(plan)
-        order = output_order(like.shape, like.strides, like.dtype.itemsize)
+        order = output_order(like.shape, like.strides)
         groups = _groups(order, {p.axis for p in plan.passes})
         if groups is None:
             return Transposed(self, plan)
@@ -90,14 +90,14 @@ class Copy:
         self.plan = plan
 
     def __call__(self, x: Any, out: Any = None) -> Any:
-        if x.shape != self.plan.shape or x.dtype.newbyteorder("=") != self.plan.dtype:
+        if x.shape != self.plan.shape or native(x.dtype) != self.plan.dtype:
             raise ValueError(f"expected {self.plan.dtype} of shape {self.plan.shape}, got {x.dtype} of shape {x.shape}")
         if out is None:
             out = empty_output(self.plan.out_shape, x)
         else:
             check_out(out, self.plan.out_shape, self.plan.dtype, x)
         if out.size:
-            out[...] = x
+            write(out, x)
         return out
 
     def explain(self) -> str:
@@ -122,14 +122,14 @@ class Transposed:
         self.kernel = backend.prepare(moved, np.empty(moved.shape, plan.dtype))
 
     def __call__(self, x: Any, out: Any = None) -> Any:
-        if x.shape != self.plan.shape or x.dtype.newbyteorder("=") != self.plan.dtype:
+        if x.shape != self.plan.shape or native(x.dtype) != self.plan.dtype:
             raise ValueError(f"expected {self.plan.dtype} of shape {self.plan.shape}, got {x.dtype} of shape {x.shape}")
         if out is None:
             out = empty_output(self.plan.out_shape, x)
         else:
             check_out(out, self.plan.out_shape, self.plan.dtype, x)
         made = self.kernel(np.ascontiguousarray(x.transpose(self.order)))
-        out[...] = made.transpose(self.inverse)
+        write(out, made.transpose(self.inverse))
         return out
 
     def explain(self) -> str:

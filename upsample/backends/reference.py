@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from .._arrays import check_out, dtype_name, empty_output
+from .._arrays import check_out, dtype_name, empty_output, write
 from . import register_backend
 
 if TYPE_CHECKING:
@@ -38,7 +38,7 @@ class Reference:
                 out = empty_output(plan.out_shape, x)
             else:
                 check_out(out, plan.out_shape, plan.dtype, x)
-            out[...] = run(plan, x)
+            write(out, run(plan, x))
             return out
 
         return kernel

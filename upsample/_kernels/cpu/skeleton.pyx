@@ -25,7 +25,7 @@ from upsample._axismap cimport (
     FILTER_AREA, FILTER_NEAREST_EXACT, WEIGHTS_F32, WEIGHTS_F64, WEIGHTS_I16, WEIGHTS_NONE,
 )
 
-from upsample._arrays import check_out as _check_out
+from upsample._arrays import check_out as _check_out, native as _native, write as _write
 from upsample._threads import get_num_threads as _get_num_threads
 
 cnp.import_array()
@@ -625,6 +625,7 @@ cdef class CpuKernel:
         cdef int64_t expected = self.p.j.sample
         cdef int64_t group_stride[3]
         cdef int g, i, start, axis
+        cdef bint found
         # W and inner are dense
         for i in range(self.nd - 1, self.group_end[2] - 1, -1):
             axis = self.order[i]
@@ -633,13 +634,14 @@ cdef class CpuKernel:
             expected *= shape[axis]
         for g in range(3):
             start = self.group_end[g - 1] if g else 0
-            expected = 0
+            found = False
             group_stride[g] = 0
             for i in range(self.group_end[g] - 1, start - 1, -1):
                 axis = self.order[i]
                 if shape[axis] == 1:
                     continue
-                if expected == 0:
+                if not found:
+                    found = True
                     group_stride[g] = st[axis]
                     expected = st[axis] * shape[axis]
                 elif st[axis] != expected:
@@ -666,8 +668,10 @@ cdef class CpuKernel:
         made[...] = x
         return made
 
-    cdef bint usable(self, cnp.ndarray x) noexcept:
-        return cnp.PyArray_ISALIGNED(x) and cnp.PyArray_ISNOTSWAPPED(x)
+    cdef bint usable(self, cnp.ndarray x):
+        # a structure is flagged as native whatever its fields are
+        return cnp.PyArray_ISALIGNED(x) and cnp.PyArray_ISNOTSWAPPED(x) and (
+            cnp.PyArray_TYPE(x) != cnp.NPY_VOID or _native(x.descr) is x.descr)
 
     cdef bint plainly_good(self, cnp.ndarray x, out) noexcept:
         """Whether `out` is a C-contiguous array beside a C-contiguous input: nothing is left to check."""
@@ -691,7 +695,7 @@ cdef class CpuKernel:
             raise TypeError(f"expected a numpy.ndarray, got {type(x).__name__}")
         a = x
         if (cnp.PyArray_NDIM(a) != self.nd or memcmp(cnp.PyArray_DIMS(a), self.shape, self.nd * sizeof(cnp.npy_intp))
-                or (a.descr is not self.dtype and a.dtype.newbyteorder("=") != self.dtype)):
+                or (a.descr is not self.dtype and _native(a.dtype) != self.dtype)):
             raise ValueError(f"expected {self.dtype} of shape {self.shapes[0]}, got {x.dtype} of shape {x.shape}")
         if out is None:
             b = self.new_output()
@@ -710,7 +714,7 @@ cdef class CpuKernel:
         self.run(<const char *>cnp.PyArray_DATA(a), &sx, <char *>cnp.PyArray_DATA(b), &so)
         if out is None or b is out:
             return b
-        out[...] = b
+        _write(out, b)
         return out
 
     cdef int run(self, const char *x, const strides3 *sx, char *out, const strides3 *so) except -1:
