@@ -21,6 +21,8 @@ WINDOWS = sys.platform == "win32"
 
 # No contraction: a fused multiply-add stands only where the sources write one.
 FLAGS = ["-O3", "-std=gnu11", "-ffp-contract=off", "-fno-math-errno", "-fno-trapping-math"]
+if "-g" not in os.environ.get("CFLAGS", "").split():
+    FLAGS.append("-g0")  # debug information would be two thirds of the wheel
 LEVELS = {
     "baseline": [],
     "avx2": ["-mavx2", "-mfma", "-mf16c", "-mbmi2"],
