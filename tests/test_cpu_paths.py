@@ -247,3 +247,32 @@ def test_the_environment_caps_the_level() -> None:
             check=True,
         )
         assert run.stdout.strip() == name
+
+
+@pytest.mark.parametrize("name", LEVELS)
+@pytest.mark.parametrize("mode", ["area", "linear", "cubic"])
+@pytest.mark.parametrize("dtype", ["float32", "float64", "float16", "uint8", "int8"])
+def test_outputs_of_very_many_taps_are_made_in_parts(name: str, mode: str, dtype: str, level: Any) -> None:
+    level(name)
+    rng = np.random.default_rng(6)
+    for n, channels, m in ((300_001, 1, 1), (400_000, 3, 2)):
+        x = rng.uniform(0, 100, (n, channels)).astype(dtype)
+        arguments = {"size": m, "mode": mode, "layout": "WC", "antialias": mode != "area"}
+        plan = upsample.plan(x.shape, x.dtype, **arguments)
+        if name == skeleton.levels()[0]:
+            assert "taps in parts" in upsample.explain(x, **arguments)
+        axis_map = plan.passes[0].map
+        first, count, weights = axis_map.taps()
+        for o in range(m):
+            used = x[first[o] : first[o] + count[o]].astype(np.float64)
+            if weights is None:
+                want = used.mean(axis=0)
+            else:
+                want = (weights[o, : count[o], None].astype(np.float64) * used).sum(axis=0) / 2.0**axis_map.shift
+            tolerance = {"float64": 1e-10, "float32": 0.02}.get(dtype, 0.51)
+            assert np.abs(plan(x)[o].astype(np.float64) - want).max() < tolerance + (1.0 if mode == "area" else 0)
+
+
+def test_more_taps_than_32_bits_count_are_refused() -> None:
+    with pytest.raises(RuntimeError, match="reduce in steps"):
+        upsample.plan((2**31 + 9,), np.uint8, size=1, mode="area", layout="W")

@@ -11,8 +11,8 @@ cdef extern from "taps.h" nogil:
         FILTER_TRIANGLE_AA, FILTER_CUBIC_AA, FILTER_LANCZOS_AA
         COORDS_DIRECT32, COORDS_TORCH32, COORDS_TORCH64, COORDS_RATIONAL
         WEIGHTS_NONE, WEIGHTS_F32, WEIGHTS_F64, WEIGHTS_I16
-    int32_t antialias_taps_max(const axis_recipe *a)
-    int32_t integer_shift(const axis_recipe *a, double *scratch)
+    int64_t antialias_taps_max(const axis_recipe *a)
+    int32_t integer_shift(const axis_recipe *a)
     void build_taps(const axis_recipe *a, int64_t lo, int64_t hi, int64_t *first, int32_t *count, void *w,
                     double *scratch)
 

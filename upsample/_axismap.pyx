@@ -63,24 +63,26 @@ cdef class AxisMap:
         a.n, a.m, a.scale, a.align_corners = n, m, scale, align_corners
         a.filter, a.coords, a.weights = FILTERS[filter], COORDS[coords], WEIGHTS[weights]
         self.acc = acc
+        cdef int64_t most
         if a.filter == FILTER_AREA:
-            a.taps_max = <int32_t>min(n, (n + m - 1) // m + (1 if n % m and m % n else 0))
+            most = min(n, (n + m - 1) // m + (1 if n % m and m % n else 0))
         elif a.filter <= FILTER_NEAREST_EXACT:
-            a.taps_max = 1
+            most = 1
         elif a.filter == FILTER_LINEAR:
-            a.taps_max = 2
+            most = 2
         elif a.filter == FILTER_CUBIC:
-            a.taps_max = 4
+            most = 4
         else:
-            a.taps_max = antialias_taps_max(a)
-        cdef double *scratch
+            most = antialias_taps_max(a)
+        if most >= <int64_t>1 << 31:
+            raise RuntimeError(
+                f"reducing {n} samples to {m} sums {most} samples for one output, more than 2**31 - 1: reduce in steps")
+        a.taps_max = <int32_t>most
         if shift is not None:
             a.shift = shift
         elif a.weights == WEIGHTS_I16:
-            scratch = _scratch(a.taps_max)
             with nogil:
-                a.shift = integer_shift(a, scratch)
-            free(scratch)
+                a.shift = integer_shift(a)
         a.out_start, a.out_stop, a.in_start, a.in_stop = window or (0, m, 0, n)
 
     @property

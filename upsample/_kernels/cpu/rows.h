@@ -54,6 +54,7 @@ typedef void (*copy_fn)(void *dst, const void *src, const row_taps *t, int64_t s
 /* `last` is the divisor of a box or the shift of integer weights. */
 typedef void (*v_fn)(void *dst, const void *const *rows, const void *w, int64_t n, int32_t taps, int32_t last);
 typedef void (*v_end_fn)(void *dst, const void *acc, int64_t n, int32_t last);
+typedef void (*part_fn)(void *sum, const void *x, const void *w, int64_t taps, int64_t inner, int first);
 typedef void (*taps_fn)(const axis_recipe *a, int64_t lo, int64_t hi, int64_t *first, int32_t *count, void *w,
                         double *scratch);
 
@@ -70,6 +71,8 @@ typedef struct {
     store_fn store[DTYPE_COUNT][2];
     h_fn h[ACC_COUNT][FORM_COUNT];
     v_ops v[ACC_COUNT][2];      /* weighted, box */
+    part_fn part[ACC_COUNT];    /* an output of very many taps, a part at a time */
+    v_end_fn part_end[ACC_COUNT][2];    /* weighted, box */
     copy_fn copy, copy_x2;
     int64_t (*pack_bytes)(int acc, int32_t taps_max, int64_t outputs);     /* memory that pack needs; 0: it is not for it */
     void (*pack)(row_taps *t, int acc, int form, char *memory);

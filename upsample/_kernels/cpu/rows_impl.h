@@ -306,6 +306,51 @@ DEFINE_WIDE_CHANNELS(f64)
 DEFINE_H_FLOAT(f32)
 DEFINE_H_FLOAT(f64)
 
+/* ---- one output of very many taps, a part at a time ---------------------- */
+
+/* `sum` holds `inner` partial sums; the first part begins them. */
+#define DEFINE_LONG_FLOAT(T)                                                                                \
+    static void long_##T(void *sum_, const void *x_, const void *w_, int64_t taps, int64_t inner, int first) \
+    {                                                                                                       \
+        T *sum = sum_;                                                                                      \
+        const T *x = x_, *w = w_;                                                                           \
+        for (int64_t c = 0; c < inner; c++) {                                                               \
+            T a = sum[c];                                                                                   \
+            int64_t k = 0;                                                                                  \
+            if (first && !w) { a = x[c]; k = 1; }                                                           \
+            else if (first && taps == 1) { a = w[0] * x[c]; k = 1; }                                        \
+            else if (first) { a = FMA_##T(w[0], x[c], w[1] * x[inner + c]); k = 2; }                        \
+            if (w) for (; k < taps; k++) a = FMA_##T(w[k], x[k * inner + c], a);                            \
+            else for (; k < taps; k++) a += x[k * inner + c];                                               \
+            sum[c] = a;                                                                                     \
+        }                                                                                                   \
+    }
+#define DEFINE_LONG_BYTES(T)                                                                                \
+    static void long_##T(void *sum_, const void *x_, const void *w_, int64_t taps, int64_t inner, int first) \
+    {                                                                                                       \
+        int32_t *sum = sum_;                                                                                \
+        const T *x = x_;                                                                                    \
+        const int16_t *w = w_;                                                                              \
+        for (int64_t c = 0; c < inner; c++) {                                                               \
+            int32_t a = first ? 0 : sum[c];                                                                 \
+            for (int64_t k = 0; k < taps; k++) a += w[k] * x[k * inner + c];                                \
+            sum[c] = a;                                                                                     \
+        }                                                                                                   \
+    }                                                                                                       \
+    static void long_end_##T(void *d_, const void *sum_, int64_t n, int32_t p)                              \
+    {                                                                                                       \
+        T *d = d_;                                                                                          \
+        const int32_t *sum = sum_;                                                                          \
+        for (int64_t i = 0; i < n; i++) d[i] = FINISH_##T(sum[i] + (1 << p >> 1), p);                       \
+    }
+/* clip((2^(p-1) + sum q x) >> p), in 32 bits; the two types differ in their clamp. */
+#define FINISH_u8(a, p) ((u8)CLAMP((a) >> (p), 0, 255))
+#define FINISH_i8(a, p) ((i8)CLAMP((a) >> (p), -128, 127))
+DEFINE_LONG_FLOAT(f32)
+DEFINE_LONG_FLOAT(f64)
+DEFINE_LONG_BYTES(u8)
+DEFINE_LONG_BYTES(i8)
+
 /* ---- H and D passes, float --------------------------------------------- */
 
 #define DEFINE_V_FLOAT(T)                                                                                   \
@@ -403,10 +448,6 @@ DEFINE_V_FLOAT(f32)
 DEFINE_V_FLOAT(f64)
 
 /* ---- the 8-bit integer scheme ------------------------------------------ */
-
-/* clip((2^(p-1) + sum q x) >> p), in 32 bits; the two types differ in their clamp. */
-#define FINISH_u8(a, p) ((u8)CLAMP((a) >> (p), 0, 255))
-#define FINISH_i8(a, p) ((i8)CLAMP((a) >> (p), -128, 127))
 
 #define DEFINE_BYTES(T)                                                                                     \
     INLINE void h_bytes_##T(T *restrict d, const T *restrict s, const row_taps *t, int64_t m0, int64_t m1,  \
@@ -629,6 +670,8 @@ static const row_table table = {
     .h = { { h_fixed_f32, h_wide_f32, h_box_f32, h_x2_f32 }, { h_fixed_f64, h_wide_f64, h_box_f64, h_x2_f64 },
            { h_fixed_u8, h_wide_u8, 0, h_x2_u8 }, { h_fixed_i8, h_wide_i8, 0, h_x2_i8 } },
     .v = { V_FLOAT(f32), V_FLOAT(f64), V_BYTES(u8), V_BYTES(i8) },
+    .part = { long_f32, long_f64, long_u8, long_i8 },
+    .part_end = { { v_end_f32, v_box_end_f32 }, { v_end_f64, v_box_end_f64 }, { long_end_u8, 0 }, { long_end_i8, 0 } },
     .copy = copy_row,
     .copy_x2 = copy_row_x2,
     .pack_bytes = window_bytes_needed,

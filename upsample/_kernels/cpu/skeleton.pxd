@@ -26,6 +26,8 @@ cdef extern from "rows.h" nogil:
     ctypedef void (*v_end_fn)(void *dst, const void *acc, int64_t n, int32_t last) noexcept nogil
     ctypedef void (*taps_fn)(const axis_recipe *a, int64_t lo, int64_t hi, int64_t *first, int32_t *count, void *w,
                              double *scratch) noexcept nogil
+    ctypedef void (*part_fn)(void *total, const void *x, const void *w, int64_t taps, int64_t inner,
+                             bint first) noexcept nogil
     ctypedef struct v_ops:
         v_fn whole
         v_fn begin
@@ -38,10 +40,21 @@ cdef extern from "rows.h" nogil:
         store_fn store[8][2]
         h_fn h[4][4]
         v_ops v[4][2]
+        part_fn part[4]
+        v_end_fn part_end[4][2]
         copy_fn copy
         copy_fn copy_x2
         int64_t (*pack_bytes)(int acc, int32_t taps_max, int64_t outputs) noexcept nogil
         void (*pack)(row_taps *t, int acc, int form, char *memory) noexcept nogil
+
+
+cdef extern from "taps.h" nogil:
+    ctypedef struct antialias_output:
+        int64_t lo
+        int32_t count
+    antialias_output long_output(const axis_recipe *a, int64_t o)
+    void long_weights(const axis_recipe *a, antialias_output *p, int64_t k0, int64_t k1, void *w, double *scratch)
+    int uniform_count(const axis_recipe *a)
 
 
 cdef extern from "runtime.h" nogil:
@@ -75,6 +88,7 @@ cdef struct job:
     const row_table *level
     int64_t outer, inner
     axis_job d, h, w
+    bint long_taps          # an output along W has too many taps for a table: they are made in parts
     bint copies             # nearest: pixels of `sample * inner` bytes are copied
     int32_t dtype, acc, form
     int64_t sample          # bytes of a sample in memory

@@ -31,9 +31,6 @@ from upsample._threads import get_num_threads as _get_num_threads
 cnp.import_array()
 region_init()
 
-cdef extern from "taps.h" nogil:
-    int uniform_count(const axis_recipe *a)
-
 cdef extern from "numpy/arrayobject.h":
     object PyArray_Empty(int nd, cnp.npy_intp *dims, cnp.dtype descr, int fortran)
 
@@ -45,6 +42,8 @@ cdef enum:
     RING_BYTES = 1 << 20
     SMALL = 65536               # outputs below which threads cost more than they bring
     STACK_SCRATCH = 24576
+    LONG_TAPS = 1 << 17         # more taps than this of one output are made and summed in parts
+    PART_SAMPLES = 1 << 15      # ... of so many samples
     PACK_OUTPUTS = 65536        # longer tiles would spend more on packing and reading tables than they gain
     PACK_CHANNELS = 15
     X2_CHANNELS = 8             # more channels fill vectors without interleaving
@@ -247,6 +246,9 @@ cdef inline const char *w_row(const job *j, const run_state *s, int64_t z, int64
 
 cdef inline void make_row(const job *j, const run_state *s, char *row, int64_t z, int64_t y) noexcept nogil:
     cdef const row_taps *t = s.tile
+    if j.long_taps:
+        make_long_row(j, s, row, z, y)
+        return
     cdef const char *src = s.x + z * s.sx.d + y * s.sx.h + t.src * j.inner * j.sample
     if j.load != NULL:
         j.load(s.scratch + j.at_line, src, t.n * j.inner)
@@ -255,6 +257,27 @@ cdef inline void make_row(const job *j, const run_state *s, char *row, int64_t z
         t.window(row, src, t)
     else:
         j.level.h[j.acc][FORM_X2 if t.inside_hi > t.inside_lo else j.form](row, src, t)
+
+
+cdef void make_long_row(const job *j, const run_state *s, char *row, int64_t z, int64_t y) noexcept nogil:
+    """One output along W from very many taps: neither its weights nor its samples are ever held whole."""
+    cdef antialias_output p = long_output(&j.w.recipe, s.tile.src)      # the tile is one output; src is its number
+    cdef int64_t first = p.lo - j.w.recipe.in_start, step = max64(1, PART_SAMPLES // j.inner), k = 0, stop
+    cdef const char *line = s.x + z * s.sx.d + y * s.sx.h
+    cdef const char *part
+    cdef char *weights = s.scratch + j.at_w
+    cdef char *total = s.scratch + j.at_sum
+    while k < p.count:
+        stop = min64(k + max64(step, 2), p.count)
+        part = line + (first + k) * j.inner * j.sample
+        if j.load != NULL:
+            j.load(s.scratch + j.at_line, part, (stop - k) * j.inner)
+            part = s.scratch + j.at_line
+        long_weights(&j.w.recipe, &p, k, stop, weights, <double *>(s.scratch + j.at_build))
+        j.level.part[j.acc](total, part, weights if j.w.weight_size else NULL, stop - k, j.inner, k == 0)
+        k = stop
+    j.level.part_end[j.acc][0 if j.w.weight_size else 1](
+        row, total, j.inner, j.w.recipe.shift if j.w.weight_size else p.count)
 
 
 cdef void sum_h(const job *j, const run_state *s, const axis_taps *t, int64_t z, int64_t y, char *dst, int64_t n) noexcept nogil:
@@ -328,7 +351,10 @@ cdef void execute(const job *j, const char *x, const strides3 *sx, char *out, co
     while unit < unit_hi:
         # a new (outer, tile): the ring holds nothing of it
         s.x = x + o * sx.outer
-        if j.tile_taps != NULL:
+        if j.long_taps:
+            own.m, own.src = 1, tile
+            s.tile = &own
+        elif j.tile_taps != NULL:
             s.tile = &j.tile_taps[tile]
         elif s.tile == NULL or j.tiles > 1:
             fill_row(j, &own, tile * j.tile, min64((tile + 1) * j.tile, j.w.m), scratch + j.at_w,
@@ -484,6 +510,9 @@ def prepare(str dtype, int64_t sample, int64_t outer, int64_t inner, sizes, maps
         j.tile = max64(1, min64(j.tile, <int64_t>((<double>(4 * TILE_SAMPLES) / inner) * j.w.m / j.w.n)))
     if j.tile < j.w.m and j.tile > 1:
         j.tile -= j.tile % 2
+    if not j.copies and K > LONG_TAPS:
+        j.long_taps = True
+        j.tile = 1
     j.tiles = (j.w.m + j.tile - 1) // j.tile
     j.row_bytes = align64(j.tile * inner * j.stored) + 64
     ring = 8 * RING_BYTES
@@ -504,14 +533,15 @@ def prepare(str dtype, int64_t sample, int64_t outer, int64_t inner, sizes, maps
 
     # tables that are kept
     keep = {}
-    cdef bint keep_w = j.w.m * inner <= TABLE_OUTPUTS * 4 and j.w.m * K <= 2 * TABLE_WEIGHTS
+    cdef bint keep_w = not j.long_taps and j.w.m * inner <= TABLE_OUTPUTS * 4 and j.w.m * K <= 2 * TABLE_WEIGHTS
     bytes_ = 64
     for name in ("d", "h"):
         a = &j.d if name == "d" else &j.h
         if a.has_pass and a.block >= a.m:
             keep[name] = bytes_
             bytes_ += axis_table_bytes(a, a.m)
-    cdef int64_t build = align64(8 * max64(4, max64(j.d.recipe.taps_max, max64(j.h.recipe.taps_max, K))))
+    cdef int64_t build = align64(8 * max64(4, max64(j.d.recipe.taps_max, max64(
+        j.h.recipe.taps_max, PART_SAMPLES if j.long_taps else K))))
     if keep_w:
         keep["w"] = bytes_
         bytes_ += align64(j.tiles * sizeof(row_taps)) + j.tiles * row_table_bytes(j, j.tile)
@@ -535,7 +565,9 @@ def prepare(str dtype, int64_t sample, int64_t outer, int64_t inner, sizes, maps
 
     # the longest input row of a tile
     j.line_bytes = 0
-    if j.load != NULL:
+    if j.load != NULL and j.long_taps:
+        j.line_bytes = align64(max64(PART_SAMPLES, 2 * inner) * j.stored)
+    elif j.load != NULL:
         tile_in = 0
         if keep_w:
             for t in range(j.tiles):
@@ -558,7 +590,8 @@ def prepare(str dtype, int64_t sample, int64_t outer, int64_t inner, sizes, maps
     j.at_sum = at
     if not j.copies:
         for k in range(2):
-            if (j.d if k else j.h).recipe.taps_max > ROW_GROUP or (k == 0 and j.d.recipe.taps_max > ROW_GROUP):
+            if (j.d if k else j.h).recipe.taps_max > ROW_GROUP or (
+                    k == 0 and (j.long_taps or j.d.recipe.taps_max > ROW_GROUP)):
                 at += align64(j.row_bytes // j.stored * j.sum_size)
     j.at_out = at
     if j.store != NULL:
@@ -570,7 +603,9 @@ def prepare(str dtype, int64_t sample, int64_t outer, int64_t inner, sizes, maps
     if j.h.has_pass and "h" not in keep:
         at += axis_table_bytes(&j.h, j.h.block)
     j.at_w = at
-    if not keep_w:
+    if j.long_taps:
+        at += align64(PART_SAMPLES * 8)
+    elif not keep_w:
         at += row_table_bytes(j, j.tile)
     j.at_build = at
     at += build
@@ -758,7 +793,7 @@ cdef class CpuKernel:
         cdef const job *j = &self.p.j
         x2 = j.tile_taps != NULL and j.tile_taps[0].inside_hi > j.tile_taps[0].inside_lo
         windows = j.tile_taps != NULL and j.tile_taps[0].window != NULL
-        form = "windows" if windows else ("copied pixels" if j.copies else FORM_NAMES[j.form]) if not x2 else "x2 copied" if j.copies else "x2"
+        form = "taps in parts" if j.long_taps else "windows" if windows else ("copied pixels" if j.copies else FORM_NAMES[j.form]) if not x2 else "x2 copied" if j.copies else "x2"
         text = (f"level {j.level.name.decode()}, outer={j.outer} D={j.d.n}->{j.d.m} H={j.h.n}->{j.h.m} "
                 f"W={j.w.n}->{j.w.m} inner={j.inner}, W pass: {form}, {j.tiles} tile(s) of {j.tile}")
         if not j.copies:

@@ -311,56 +311,91 @@ static inline float keys_f32(float x)
     return x < 2 ? ((-0.5f * x + 2.5f) * x - 4.0f) * x + 2.0f : 0.0f;
 }
 
-/* The filter is stretched by the ratio when reducing; taps outside the axis are
- * dropped and the rest renormalised.  Under torch's float32 rule everything is
- * float32; otherwise weights are made in float64 (and stored in float32 or int16
- * where the plan says so). */
-static inline void antialias_taps_f32(const axis_recipe *a, int64_t i, int64_t *first, int32_t *taps, float *w)
+/* One output of an antialias filter.  The filter is stretched by the ratio when
+ * reducing; taps outside the axis are dropped and the rest renormalised.  Under
+ * torch's float32 rule everything is float32; otherwise weights are made in
+ * float64 (and stored in float32 or int16 where the plan says so). */
+typedef struct {
+    int64_t lo, whole;          /* first tap; integer part of the centre */
+    int32_t count;
+    float center, inv, sum;     /* COORDS_TORCH32 */
+    double part, inv64, sum64;  /* the others: whole + part, so that far positions keep their fraction */
+} antialias_output;
+
+static inline antialias_output antialias_locate(const axis_recipe *a, int64_t i)
 {
-    float r = ratio_f32(a), support = (float)(antialias_base(a) / 2), inv = 1.0f, sum = 0.0f;
-    if (r >= 1) { support = support * r; inv = (float)(1.0 / (double)r); }
-    float center = (float)((double)r * ((double)i + 0.5));
-    int64_t lo = i64max((int64_t)((double)(center - support) + 0.5), 0);
-    int64_t hi = i64min((int64_t)((double)(center + support) + 0.5), a->n);
-    int32_t count = (int32_t)i64min(i64max(hi - lo, 0), a->taps_max);
-    for (int32_t j = 0; j < count; j++) {
-        float x = (float)(((double)((float)(lo + j) - center) + 0.5) * (double)inv);
-        w[j] = a->filter == FILTER_TRIANGLE_AA ? triangle_f32(x) : a->filter == FILTER_CUBIC_AA ? keys_f32(x)
-             : (float)lanczos_f64((double)x);
-        sum += w[j];
+    antialias_output p = { 0, 0, 0, 0, 1.0f, 0, 0, 1.0, 0 };
+    int64_t hi;
+    if (a->coords == COORDS_TORCH32) {
+        float r = ratio_f32(a), support = (float)(antialias_base(a) / 2);
+        if (r >= 1) { support = support * r; p.inv = (float)(1.0 / (double)r); }
+        p.center = (float)((double)r * ((double)i + 0.5));
+        p.lo = i64max((int64_t)((double)(p.center - support) + 0.5), 0);
+        hi = i64min((int64_t)((double)(p.center + support) + 0.5), a->n);
+    } else {
+        double r = ratio_f64(a), support = antialias_base(a) / 2;
+        if (r >= 1) { support = support * r; p.inv64 = 1.0 / r; }
+        if (a->coords == COORDS_RATIONAL) {
+            axis_fraction f = antialias_fraction(a);
+            exact_block(&f, i, 1, &p.whole, &p.part);
+        } else
+            p.part = r * ((double)i + 0.5);
+        p.lo = i64max(p.whole + (int64_t)floor(p.part - support + 0.5), 0);
+        hi = i64min(p.whole + (int64_t)floor(p.part + support + 0.5), a->n);
     }
-    for (int32_t j = 0; j < count; j++) w[j] = sum != 0 ? w[j] / sum : 0.0f;
-    *first = lo;
-    *taps = count;
+    p.count = (int32_t)i64min(i64max(hi - p.lo, 0), a->taps_max);
+    return p;
 }
 
-static inline void antialias_taps_f64(const axis_recipe *a, int64_t i, int64_t *first, int32_t *taps, double *w)
+static inline float antialias_raw_f32(const axis_recipe *a, const antialias_output *p, int64_t j)
 {
-    double r = ratio_f64(a), support = antialias_base(a) / 2, inv = 1.0, sum = 0.0, part;
-    int64_t whole = 0, lo, hi;
-    if (r >= 1) { support = support * r; inv = 1.0 / r; }
-    if (a->coords == COORDS_RATIONAL) {           /* whole + part, so that far positions keep their fraction */
-        axis_fraction f = antialias_fraction(a);
-        exact_block(&f, i, 1, &whole, &part);
-    } else
-        part = r * ((double)i + 0.5);
-    lo = i64max(whole + (int64_t)floor(part - support + 0.5), 0);
-    hi = i64min(whole + (int64_t)floor(part + support + 0.5), a->n);
-    int32_t count = (int32_t)i64min(i64max(hi - lo, 0), a->taps_max);
-    for (int32_t j = 0; j < count; j++) {
-        double x = ((double)(lo + j - whole) - part + 0.5) * inv;
-        w[j] = a->filter == FILTER_TRIANGLE_AA ? triangle_f64(x) : a->filter == FILTER_CUBIC_AA ? keys_f64(x)
-             : lanczos_f64(x);
-        sum += w[j];
+    float x = (float)(((double)((float)(p->lo + j) - p->center) + 0.5) * (double)p->inv);
+    return a->filter == FILTER_TRIANGLE_AA ? triangle_f32(x) : a->filter == FILTER_CUBIC_AA ? keys_f32(x)
+         : (float)lanczos_f64((double)x);
+}
+
+static inline double antialias_raw_f64(const axis_recipe *a, const antialias_output *p, int64_t j)
+{
+    double x = ((double)(p->lo + j - p->whole) - p->part + 0.5) * p->inv64;
+    return a->filter == FILTER_TRIANGLE_AA ? triangle_f64(x) : a->filter == FILTER_CUBIC_AA ? keys_f64(x)
+         : lanczos_f64(x);
+}
+
+/* Weights [k0, k1), to be divided by their sum; with k0 = 0 and k1 = count the sum is made on the way. */
+static inline void antialias_weights_f32(const axis_recipe *a, antialias_output *p, int64_t k0, int64_t k1, float *w)
+{
+    float sum = 0.0f;
+    for (int64_t j = k0; j < k1; j++) { w[j - k0] = antialias_raw_f32(a, p, j); sum += w[j - k0]; }
+    if (k0 == 0 && k1 == p->count) p->sum = sum;
+    for (int64_t j = k0; j < k1; j++) w[j - k0] = p->sum != 0 ? w[j - k0] / p->sum : 0.0f;
+}
+
+static inline void antialias_weights_f64(const axis_recipe *a, antialias_output *p, int64_t k0, int64_t k1, double *w)
+{
+    double sum = 0.0;
+    for (int64_t j = k0; j < k1; j++) { w[j - k0] = antialias_raw_f64(a, p, j); sum += w[j - k0]; }
+    if (k0 == 0 && k1 == p->count) p->sum64 = sum;
+    for (int64_t j = k0; j < k1; j++) w[j - k0] = p->sum64 != 0 ? w[j - k0] / p->sum64 : 0.0;
+}
+
+/* The sum of an output's weights without keeping them; returns the largest weight. */
+static inline double antialias_total(const axis_recipe *a, antialias_output *p)
+{
+    double largest = 0.0;
+    for (int64_t j = 0; j < p->count; j++) {
+        if (a->coords == COORDS_TORCH32) p->sum += antialias_raw_f32(a, p, j);
+        else {
+            double w = antialias_raw_f64(a, p, j);
+            p->sum64 += w;
+            largest = w > largest ? w : largest;
+        }
     }
-    for (int32_t j = 0; j < count; j++) w[j] = sum != 0 ? w[j] / sum : 0.0;
-    *first = lo;
-    *taps = count;
+    return p->sum64 > 0 ? largest / p->sum64 : largest;
 }
 
 /* ---- whole tables ------------------------------------------------------ */
 
-static inline int32_t antialias_taps_max(const axis_recipe *a)
+static inline int64_t antialias_taps_max(const axis_recipe *a)
 {
     double half = antialias_base(a) / 2, r = ratio_f64(a), support = r >= 1 ? half * r : half;
     if (a->coords == COORDS_TORCH32) {
@@ -368,7 +403,7 @@ static inline int32_t antialias_taps_max(const axis_recipe *a)
         support = r32 >= 1 ? (double)((float)half * r32) : half;
     }
     double k = 2 * ceil(support) + 1;
-    return (int32_t)(k < (double)a->n ? k : (double)a->n);
+    return k < (double)a->n ? (int64_t)k : a->n;
 }
 
 /* Bin of output i: [floor(i n / m), ceil((i+1) n / m)). */
@@ -393,18 +428,32 @@ static inline int uniform_count(const axis_recipe *a)
 }
 
 /* Weights of one output in the 8-bit scheme, before quantisation. */
-static inline double integer_source(const axis_recipe *a, int64_t i, int64_t *first, int32_t *taps, double *w)
+static inline void integer_source(const axis_recipe *a, int64_t i, int64_t *first, int32_t *taps, double *w)
 {
-    double largest = 0.0;
     if (a->filter == FILTER_LINEAR || a->filter == FILTER_CUBIC) {
         int64_t b;
         double t;
         coords_block(a, i, 1, &b, &t);
-        return folded_weights(a, b, t, first, taps, w);
+        folded_weights(a, b, t, first, taps, w);
+        return;
     }
-    antialias_taps_f64(a, i, first, taps, w);
-    for (int32_t j = 0; j < *taps; j++) largest = w[j] > largest ? w[j] : largest;
-    return largest;
+    antialias_output p = antialias_locate(a, i);
+    antialias_weights_f64(a, &p, 0, p.count, w);
+    *first = p.lo;
+    *taps = p.count;
+}
+
+static inline double integer_largest(const axis_recipe *a, int64_t i)
+{
+    double w[4], t;
+    int64_t b, first;
+    int32_t taps;
+    if (a->filter == FILTER_LINEAR || a->filter == FILTER_CUBIC) {
+        coords_block(a, i, 1, &b, &t);
+        return folded_weights(a, b, t, &first, &taps, w);
+    }
+    antialias_output p = antialias_locate(a, i);
+    return antialias_total(a, &p);
 }
 
 static inline int32_t shift_for(double largest)
@@ -417,13 +466,11 @@ static inline int32_t shift_for(double largest)
 /* The largest binary precision at which the axis's largest weight fits int16.  No
  * weight reaches 2, so 14 is the least there is, and any axis that enlarges has
  * it from its first output. */
-static inline int32_t integer_shift(const axis_recipe *a, double *scratch)
+static inline int32_t integer_shift(const axis_recipe *a)
 {
     double largest = 0.0;
     for (int64_t i = 0; i < a->m && shift_for(largest) > 14; i++) {
-        int64_t first;
-        int32_t taps;
-        double w = integer_source(a, i, &first, &taps, scratch);
+        double w = integer_largest(a, i);
         largest = w > largest ? w : largest;
     }
     return shift_for(largest);
@@ -459,8 +506,11 @@ static inline void build_taps(const axis_recipe *a, int64_t lo, int64_t hi, int6
             for (int64_t j = 0; j < size; j++) {
                 float *w32 = (float *)ww + j * K;
                 double *w64 = a->weights == WEIGHTS_F64 ? (double *)ww + j * K : scratch;
-                if (a->coords == COORDS_TORCH32) antialias_taps_f32(a, i0 + j, f + j, c + j, w32);
-                else antialias_taps_f64(a, i0 + j, f + j, c + j, w64);
+                antialias_output p = antialias_locate(a, i0 + j);
+                if (a->coords == COORDS_TORCH32) antialias_weights_f32(a, &p, 0, p.count, w32);
+                else antialias_weights_f64(a, &p, 0, p.count, w64);
+                f[j] = p.lo;
+                c[j] = p.count;
                 for (int64_t k = 0; k < K; k++) {
                     if (a->weights == WEIGHTS_F64) w64[k] = k < c[j] ? w64[k] : 0;
                     else if (k >= c[j]) w32[k] = 0;
@@ -469,6 +519,32 @@ static inline void build_taps(const axis_recipe *a, int64_t lo, int64_t hi, int6
             }
         }
         for (int64_t j = 0; j < size; j++) f[j] -= a->in_start;
+    }
+}
+
+/* ---- outputs of very many taps, a part at a time ------------------------- */
+
+/* Locate output o of a window's area or antialias map and make the sum of its weights. */
+static inline antialias_output long_output(const axis_recipe *a, int64_t o)
+{
+    antialias_output p = { 0, 0, 0, 0, 1.0f, 0, 0, 1.0, 0 };
+    if (a->filter == FILTER_AREA) area_bin(a, o + a->out_start, &p.lo, &p.count);
+    else {
+        p = antialias_locate(a, o + a->out_start);
+        antialias_total(a, &p);
+    }
+    return p;
+}
+
+/* Weights [k0, k1) of that output; `scratch` holds k1 - k0 doubles. */
+static inline void long_weights(const axis_recipe *a, antialias_output *p, int64_t k0, int64_t k1, void *w, double *scratch)
+{
+    if (a->weights == WEIGHTS_NONE) return;
+    if (a->coords == COORDS_TORCH32) { antialias_weights_f32(a, p, k0, k1, w); return; }
+    antialias_weights_f64(a, p, k0, k1, a->weights == WEIGHTS_F64 ? w : scratch);
+    for (int64_t k = 0; k < k1 - k0; k++) {
+        if (a->weights == WEIGHTS_F32) ((float *)w)[k] = (float)scratch[k];
+        else if (a->weights == WEIGHTS_I16) ((int16_t *)w)[k] = quantised(scratch[k], a->shift);
     }
 }
 
