@@ -16,7 +16,7 @@ from setuptools.command.build_clib import build_clib
 from setuptools.command.build_ext import build_ext
 
 KERNELS = "upsample/_kernels/cpu"
-HEADERS = [f"{KERNELS}/{name}.h" for name in ("taps", "rows", "rows_impl", "rows_window", "runtime")]
+HEADERS = [f"{KERNELS}/{name}.h" for name in ("taps", "rows", "rows_impl", "rows_window", "rows_stream", "runtime", "pool")]
 WINDOWS = sys.platform == "win32"
 
 # No contraction: a fused multiply-add stands only where the sources write one.

@@ -25,14 +25,22 @@ def config() -> dict[str, Any]:
         "simd levels": ", ".join(skeleton.levels()),
         "openmp": "yes" if skeleton.has_openmp() else "no: calls run on one thread",
         "threads": get_num_threads(),
+        "output pool": _pool(),
         "backends": ", ".join(backends()),
         "backend": selected() or "by array type",
         "cupy": getattr(sys.modules.get("cupy"), "__version__", "not imported"),
     }
 
 
+def _pool() -> str:
+    state = skeleton.pool_info()
+    if state["limit"] == 0:
+        return "off"
+    return f"{state['kept'] >> 20} of {state['limit'] >> 20} MiB kept in {state['blocks']} blocks"
+
+
 def show_config() -> None:
-    """Print versions, SIMD level, threads and backends, one per line.
+    """Print versions, SIMD level, threads, output pool and backends, one per line.
 
     Examples
     --------

@@ -144,5 +144,15 @@ def _cap_level(name: str | None) -> None:
     skeleton.set_level(name)
 
 
+def _pool_limit(value: str | None) -> int | None:
+    """Bytes that ``UPSAMPLE_POOL`` says, or None for the default."""
+    if not value:
+        return None
+    if not (value.isascii() and value.isdigit() and int(value) < 2**63):
+        raise ValueError(f"the environment variable UPSAMPLE_POOL must be a number of bytes (0: off), got {value!r}")
+    return int(value)
+
+
 _cap_level(os.environ.get("UPSAMPLE_SIMD"))
+skeleton.set_pool_limit(_pool_limit(os.environ.get("UPSAMPLE_POOL")))
 register_backend(Cpu())

@@ -71,6 +71,12 @@ typedef struct {
     store_fn store[DTYPE_COUNT][2];
     h_fn h[ACC_COUNT][FORM_COUNT];
     v_ops v[ACC_COUNT][2];      /* weighted, box */
+    /* four rows at once: sums along H of two planes, then their sum along D */
+    void (*square[2])(void *dst, const void *const *rows, const void *wh, const void *wd, int64_t n);
+    /* for outputs that leave the cache; NULL where there is no such thing */
+    v_fn stream[ACC_COUNT];
+    void (*stream_row)(void *dst, const void *src, int64_t bytes);
+    void (*stream_end)(void);
     part_fn part[ACC_COUNT];    /* an output of very many taps, a part at a time */
     v_end_fn part_end[ACC_COUNT][2];    /* weighted, box */
     copy_fn copy, copy_x2;

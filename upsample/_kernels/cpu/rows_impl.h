@@ -447,6 +447,21 @@ DEFINE_LONG_BYTES(i8)
 DEFINE_V_FLOAT(f32)
 DEFINE_V_FLOAT(f64)
 
+#define DEFINE_SQUARE(T)                                                                                    \
+    static void v_square_##T(void *restrict d_, const void *const *rows, const void *wh_, const void *wd_, int64_t n) \
+    {                                                                                                       \
+        T *restrict d = d_;                                                                                 \
+        const T *restrict a = rows[0], *restrict b = rows[1], *restrict c = rows[2], *restrict e = rows[3]; \
+        const T *wh = wh_, *wd = wd_;                                                                       \
+        T h0 = wh[0], h1 = wh[1], d0 = wd[0], d1 = wd[1];                                                   \
+        for (int64_t i = 0; i < n; i++) {                                                                   \
+            T near = ONE_SUM2(T, a[i], h0, b[i], h1), far = ONE_SUM2(T, c[i], h0, e[i], h1);                \
+            d[i] = ONE_SUM2(T, near, d0, far, d1);                                                          \
+        }                                                                                                   \
+    }
+DEFINE_SQUARE(f32)
+DEFINE_SQUARE(f64)
+
 /* ---- the 8-bit integer scheme ------------------------------------------ */
 
 #define DEFINE_BYTES(T)                                                                                     \
@@ -589,7 +604,9 @@ DEFINE_BYTES(i8)
 
 #if defined(__AVX2__)
 #include "rows_window.h"
+#include "rows_stream.h"
 #define V_BYTES_WHOLE(T) v_window_##T
+#define H_X2_f32 h_zip_f32
 #else
 static int64_t window_bytes_needed(int acc, int32_t taps_max, int64_t outputs)
 {
@@ -598,6 +615,7 @@ static int64_t window_bytes_needed(int acc, int32_t taps_max, int64_t outputs)
 }
 static void window_pack(row_taps *t, int acc, int form, char *memory) { (void)t; (void)acc; (void)form; (void)memory; }
 #define V_BYTES_WHOLE(T) v_sum_##T
+#define H_X2_f32 h_x2_f32
 #endif
 
 /* ---- nearest: copies ---------------------------------------------------- */
@@ -667,9 +685,15 @@ static const row_table table = {
     .store = { { store_f32_f32, store_f32_f64 }, { 0, store_f64_f64 }, { store_f16_f32, store_f16_f64 },
                { store_bf16_f32, store_bf16_f64 }, { store_u8_f32, store_u8_f64 }, { store_i8_f32, store_i8_f64 },
                { store_u16_f32, store_u16_f64 }, { store_i16_f32, store_i16_f64 } },
-    .h = { { h_fixed_f32, h_wide_f32, h_box_f32, h_x2_f32 }, { h_fixed_f64, h_wide_f64, h_box_f64, h_x2_f64 },
+    .h = { { h_fixed_f32, h_wide_f32, h_box_f32, H_X2_f32 }, { h_fixed_f64, h_wide_f64, h_box_f64, h_x2_f64 },
            { h_fixed_u8, h_wide_u8, 0, h_x2_u8 }, { h_fixed_i8, h_wide_i8, 0, h_x2_i8 } },
     .v = { V_FLOAT(f32), V_FLOAT(f64), V_BYTES(u8), V_BYTES(i8) },
+    .square = { v_square_f32, v_square_f64 },
+#if defined(__AVX2__)
+    .stream = { v_stream_f32, 0, 0, 0 },
+    .stream_row = stream_row,
+    .stream_end = stream_end,
+#endif
     .part = { long_f32, long_f64, long_u8, long_i8 },
     .part_end = { { v_end_f32, v_box_end_f32 }, { v_end_f64, v_box_end_f64 }, { long_end_u8, 0 }, { long_end_i8, 0 } },
     .copy = copy_row,

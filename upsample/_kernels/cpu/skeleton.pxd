@@ -40,6 +40,10 @@ cdef extern from "rows.h" nogil:
         store_fn store[8][2]
         h_fn h[4][4]
         v_ops v[4][2]
+        void (*square[2])(void *dst, const void **rows, const void *wh, const void *wd, int64_t n) noexcept nogil
+        v_fn stream[4]
+        void (*stream_row)(void *dst, const void *src, int64_t bytes_) noexcept nogil
+        void (*stream_end)() noexcept nogil
         part_fn part[4]
         v_end_fn part_end[4][2]
         copy_fn copy
@@ -89,6 +93,7 @@ cdef struct job:
     int64_t outer, inner
     axis_job d, h, w
     bint long_taps          # an output along W has too many taps for a table: they are made in parts
+    bint square             # two float taps along D and H each: four rows are summed at once
     bint copies             # nearest: pixels of `sample * inner` bytes are copied
     int32_t dtype, acc, form
     int64_t sample          # bytes of a sample in memory
@@ -104,12 +109,13 @@ cdef struct job:
     row_taps *tile_taps     # one per tile, or NULL: built by each thread
     int64_t units
     # scratch layout, bytes
-    int64_t at_ring, at_tags, at_line, at_planes, at_sum, at_out, at_d, at_h, at_w, at_build
+    int64_t at_ring, at_tags, at_line, at_planes, at_sum, at_out, at_row, at_d, at_h, at_w, at_build
     int64_t scratch_bytes
 
 
 cdef struct strides3:
     int64_t outer, d, h
+    bint stream             # an output: it leaves the cache, and its pages are there
 
 
 cdef void execute(const job *j, const char *x, const strides3 *sx, char *out, const strides3 *so, char *scratch,

@@ -13,6 +13,7 @@ Everything that touches samples is a row primitive behind a pointer (``rows.h``)
 strides, rows and units; it knows no modes, and no dtypes beyond the choice of primitives.
 """
 cimport numpy as cnp
+from cpython.pycapsule cimport PyCapsule_New
 from cpython.ref cimport Py_INCREF
 from cython.parallel cimport prange
 from libc.stdlib cimport free, malloc
@@ -33,6 +34,38 @@ region_init()
 
 cdef extern from "numpy/arrayobject.h":
     object PyArray_Empty(int nd, cnp.npy_intp *dims, cnp.dtype descr, int fortran)
+    object PyDataMem_SetHandler(object handler)
+
+cdef extern from "pool.h":
+    ctypedef struct PyDataMem_Handler:
+        pass
+    ctypedef struct pool_state:
+        int64_t limit, kept, blocks, hits, misses
+    enum:
+        POOL_AVAILABLE
+        POOL_LEAST
+    PyDataMem_Handler pool_handler
+    bint pool_last_was_warm
+    int64_t pool_default_limit()
+    void pool_init()
+    void pool_set_limit(int64_t limit)
+    pool_state pool_get()
+
+cdef object POOL = PyCapsule_New(&pool_handler, "mem_handler", NULL)
+cdef int64_t pool_limit = 0
+pool_init()
+
+
+def set_pool_limit(limit=None):
+    """Bytes of freed outputs that are kept for new ones; 0 turns the pool off, None asks for the default."""
+    global pool_limit
+    pool_limit = pool_default_limit() if limit is None else limit if POOL_AVAILABLE else 0
+    pool_set_limit(pool_limit)
+
+
+def pool_info():
+    """The pool's limit, bytes and blocks kept, and how often an output came from it or was mapped anew."""
+    return pool_get()
 
 cdef enum:
     MAX_DIMS = 64
@@ -42,6 +75,7 @@ cdef enum:
     RING_BYTES = 1 << 20
     SMALL = 65536               # outputs below which threads cost more than they bring
     STACK_SCRATCH = 24576
+    STREAM_BYTES = 32 << 20     # smaller outputs stay in the cache (measured: streaming below costs up to 3.7x)
     LONG_TAPS = 1 << 17         # more taps than this of one output are made and summed in parts
     PART_SAMPLES = 1 << 15      # ... of so many samples
     PACK_OUTPUTS = 65536        # longer tiles would spend more on packing and reading tables than they gain
@@ -280,7 +314,8 @@ cdef void make_long_row(const job *j, const run_state *s, char *row, int64_t z, 
         row, total, j.inner, j.w.recipe.shift if j.w.weight_size else p.count)
 
 
-cdef void sum_h(const job *j, const run_state *s, const axis_taps *t, int64_t z, int64_t y, char *dst, int64_t n) noexcept nogil:
+cdef void sum_h(const job *j, const run_state *s, const axis_taps *t, int64_t z, int64_t y, char *dst, int64_t n,
+                bint stream) noexcept nogil:
     """The H pass: output row y of input plane z."""
     cdef const void *rows[16]
     cdef int64_t at = y - t.lo, first = t.first[at], k
@@ -290,7 +325,7 @@ cdef void sum_h(const job *j, const run_state *s, const axis_taps *t, int64_t z,
     if count <= ROW_GROUP:
         for k in range(count):
             rows[k] = w_row(j, s, z, clip(first + k, j.h.n))
-        j.h.ops.whole(dst, rows, w, n, count, last)
+        (j.level.stream[j.acc] if stream else j.h.ops.whole)(dst, rows, w, n, count, last)
         return
     total = s.scratch + j.at_sum
     done = 0
@@ -304,7 +339,7 @@ cdef void sum_h(const job *j, const run_state *s, const axis_taps *t, int64_t z,
 
 
 cdef void sum_d(const job *j, const run_state *s, const axis_taps *td, const axis_taps *th, int64_t d, int64_t y,
-                char *dst, int64_t n) noexcept nogil:
+                char *dst, int64_t n, bint stream) noexcept nogil:
     """The D pass: output row (d, y), from rows that went through the H pass where there is one."""
     cdef const void *rows[16]
     cdef int64_t at = d - td.lo, first = td.first[at], k
@@ -312,17 +347,25 @@ cdef void sum_d(const job *j, const run_state *s, const axis_taps *td, const axi
     cdef const char *w = td.weights + at * j.d.recipe.taps_max * j.d.weight_size
     cdef char *total = s.scratch + j.at_sum + align64(j.row_bytes // j.stored * j.sum_size)
     cdef char *row
+    cdef int64_t z0, z1, y0, y1
+    if j.square and count == 2 and th.count[y - th.lo] == 2:
+        z0, z1 = clip(first, j.d.n), clip(first + 1, j.d.n)
+        y0, y1 = clip(th.first[y - th.lo], j.h.n), clip(th.first[y - th.lo] + 1, j.h.n)
+        rows[0], rows[1] = w_row(j, s, z0, y0), w_row(j, s, z0, y1)
+        rows[2], rows[3] = w_row(j, s, z1, y0), w_row(j, s, z1, y1)
+        j.level.square[j.acc](dst, rows, th.weights + (y - th.lo) * 2 * j.h.weight_size, w, n)
+        return
     while done < count or done == 0:
         step = min(count - done, ROW_GROUP)
         for k in range(step):
             if j.h.has_pass:
                 row = s.scratch + j.at_planes + k * j.row_bytes
-                sum_h(j, s, th, clip(first + done + k, j.d.n), y, row, n)
+                sum_h(j, s, th, clip(first + done + k, j.d.n), y, row, n, False)
                 rows[k] = row
             else:
                 rows[k] = w_row(j, s, clip(first + done + k, j.d.n), y)
         if count <= ROW_GROUP:
-            j.d.ops.whole(dst, rows, w, n, count, last)
+            (j.level.stream[j.acc] if stream else j.d.ops.whole)(dst, rows, w, n, count, last)
             return
         (j.d.ops.begin if done == 0 else j.d.ops.more)(total, rows, w + done * j.d.weight_size, n, step, last)
         done += step
@@ -336,6 +379,8 @@ cdef void execute(const job *j, const char *x, const strides3 *sx, char *out, co
     cdef int64_t o = unit // (j.tiles * per_tile), tile = unit // per_tile % j.tiles, rest = unit % per_tile
     cdef int64_t band = rest // (j.d.m * j.band), y0 = band * j.band, y1 = min64(y0 + j.band, j.h.m)
     cdef int64_t d, y, n, k, source, copied = -1
+    cdef bint through = False       # rows are finished in scratch and streamed from there
+    cdef bint direct = False        # the last sum streams itself
     rest -= y0 * j.d.m
     d = rest // (y1 - y0)
     y = y0 + rest % (y1 - y0)
@@ -345,6 +390,10 @@ cdef void execute(const job *j, const char *x, const strides3 *sx, char *out, co
     cdef char *row
     cdef char *target
     cdef const char *previous = NULL
+    if so.stream:
+        direct = not j.copies and j.store == NULL and not j.square and j.level.stream[j.acc] != NULL and (
+            j.d.has_pass and j.d.weight_size != 0 or not j.d.has_pass and j.h.has_pass and j.h.weight_size != 0)
+        through = not direct
     s.sx, s.scratch = sx, scratch
     s.ring, s.tags = scratch + j.at_ring, <int64_t *>(scratch + j.at_tags)
     s.tile = NULL
@@ -373,24 +422,27 @@ cdef void execute(const job *j, const char *x, const strides3 *sx, char *out, co
             if j.copies:
                 source = clip(td.first[d - td.lo], j.d.n) if j.d.has_pass else d
                 source = source * j.h.n + (clip(th.first[y - th.lo], j.h.n) if j.h.has_pass else y)
-                if source == copied:
-                    memcpy(row, previous, n * j.sample)
-                else:
+                target = scratch + j.at_row if through else row
+                if source != copied:
                     (j.level.copy_x2 if s.tile.inside_hi > s.tile.inside_lo else j.level.copy)(
-                        row,
+                        target,
                         s.x + source // j.h.n * sx.d + source % j.h.n * sx.h + s.tile.src * j.inner * j.sample,
                         s.tile, j.inner * j.sample)
+                elif not through:
+                    memcpy(row, previous, n * j.sample)
                 previous, copied = row, source
             else:
-                target = row if j.store == NULL else scratch + j.at_out
+                target = scratch + j.at_out if j.store != NULL else scratch + j.at_row if through else row
                 if j.d.has_pass:
-                    sum_d(j, &s, &td, &th, d, y, target, n)
+                    sum_d(j, &s, &td, &th, d, y, target, n, direct)
                 elif j.h.has_pass:
-                    sum_h(j, &s, &th, d, y, target, n)
+                    sum_h(j, &s, &th, d, y, target, n, direct)
                 else:
                     make_row(j, &s, target, d, y)
                 if j.store != NULL:
-                    j.store(row, target, n)
+                    j.store(scratch + j.at_row if through else row, target, n)
+            if through:
+                j.level.stream_row(row, scratch + j.at_row, n * j.sample)
             unit += 1
             y += 1
             if y == y1:
@@ -409,6 +461,8 @@ cdef void execute(const job *j, const char *x, const strides3 *sx, char *out, co
         if tile == j.tiles:
             tile = 0
             o += 1
+    if so.stream:
+        j.level.stream_end()
 
 
 cdef void execute_parallel(const job *j, const char *x, const strides3 *sx, char *out, const strides3 *so,
@@ -494,6 +548,8 @@ def prepare(str dtype, int64_t sample, int64_t outer, int64_t inner, sizes, maps
             j.form = FORM_FIXED
         else:
             j.form = FORM_WIDE
+        j.square = j.acc <= ACC_F64 and j.d.recipe.taps_max == 2 and j.h.recipe.taps_max == 2 and (
+            j.d.weight_size != 0 and j.h.weight_size != 0)
         j.h.ops = level.v[j.acc][0 if j.h.weight_size else 1]
         j.d.ops = level.v[j.acc][0 if j.d.weight_size else 1]
 
@@ -596,6 +652,9 @@ def prepare(str dtype, int64_t sample, int64_t outer, int64_t inner, sizes, maps
     j.at_out = at
     if j.store != NULL:
         at += j.row_bytes
+    j.at_row = at
+    if outer * j.d.m * j.h.m * j.w.m * inner * sample >= STREAM_BYTES:
+        at += align64(j.tile * inner * sample) + 64
     j.at_d = at
     if j.d.has_pass and "d" not in keep:
         at += axis_table_bytes(&j.d, j.d.block)
@@ -618,6 +677,18 @@ cdef inline bint m_is_wide(const axis_recipe *a) noexcept nogil:
 
 
 # ---- arrays ---------------------------------------------------------------
+
+cdef object new_array(int nd, cnp.npy_intp *dims, cnp.dtype dtype, int64_t size):
+    """An uninitialised array; a large one in memory of the pool."""
+    Py_INCREF(dtype)            # PyArray_Empty steals it
+    if size < <int64_t>POOL_LEAST or pool_limit == 0:
+        return PyArray_Empty(nd, dims, dtype, 0)
+    before = PyDataMem_SetHandler(POOL)
+    try:
+        return PyArray_Empty(nd, dims, dtype, 0)
+    finally:
+        PyDataMem_SetHandler(before)
+
 
 cdef class CpuKernel:
     """A job bound to arrays of one shape and dtype: ``kernel(x, out=None)``.
@@ -689,12 +760,10 @@ cdef class CpuKernel:
     cdef object new_output(self):
         cdef cnp.npy_intp dims[MAX_DIMS]
         cdef int i
-        Py_INCREF(self.dtype)
-        if self.plain:
-            return PyArray_Empty(self.nd, self.out_shape, self.dtype, 0)
         for i in range(self.nd):
             dims[i] = self.out_shape[self.order[i]]
-        return PyArray_Empty(self.nd, dims, self.dtype, 0).transpose(self.inverse)
+        made = new_array(self.nd, dims, self.dtype, self.outputs * self.p.j.sample)
+        return made if self.plain else made.transpose(self.inverse)
 
     cdef object ordered_copy(self, cnp.ndarray x):
         """A native, aligned copy whose memory order is the job's."""
@@ -725,6 +794,7 @@ cdef class CpuKernel:
 
     def __call__(self, x, out=None):
         cdef strides3 sx, so
+        cdef bint warm
         cdef cnp.ndarray a, b
         if not isinstance(x, np.ndarray):
             raise TypeError(f"expected a numpy.ndarray, got {type(x).__name__}")
@@ -738,6 +808,7 @@ cdef class CpuKernel:
             if not self.plainly_good(a, out):
                 _check_out(out, self.shapes[1], self.dtype, x)
             b = out
+        warm = out is not None or (self.outputs * self.p.j.sample >= <int64_t>POOL_LEAST and pool_limit and pool_last_was_warm)
         if self.outputs == 0:
             return b
         if not self.usable(a) or not self.bind(a, self.shape, &sx):
@@ -746,6 +817,7 @@ cdef class CpuKernel:
         if not self.usable(b) or not self.bind(b, self.out_shape, &so):
             b = self.new_output()
             self.bind(b, self.out_shape, &so)
+        so.stream = warm and self.outputs * self.p.j.sample >= STREAM_BYTES and self.p.j.level.stream_row != NULL
         self.run(<const char *>cnp.PyArray_DATA(a), &sx, <char *>cnp.PyArray_DATA(b), &so)
         if out is None or b is out:
             return b
