@@ -3,6 +3,7 @@
 Metadata lives in pyproject.toml.
 """
 
+import glob
 import os
 import platform
 import shutil
@@ -16,7 +17,7 @@ from setuptools.command.build_clib import build_clib
 from setuptools.command.build_ext import build_ext
 
 KERNELS = "upsample/_kernels/cpu"
-HEADERS = [f"{KERNELS}/{name}.h" for name in ("taps", "rows", "rows_impl", "rows_window", "rows_stream", "runtime", "pool")]
+HEADERS = sorted(glob.glob(f"{KERNELS}/*.h"))
 WINDOWS = sys.platform == "win32"
 
 # No contraction: a fused multiply-add stands only where the sources write one.

@@ -401,7 +401,7 @@ def test_output_may_be_the_input_when_told(capsys, array_file):
 @pytest.mark.parametrize(
     ("arguments", "part"),
     [
-        ([], "--scale-factor --size is required"),
+        ([], "--scale-factor and --size is required"),
         (["--size", "7", "--scale-factor", "2"], "not allowed with"),
         (["--size", "7", "--mode", "cubik"], "'cubik'"),
         (["--size", "7", "--mode", "trilinear"], "trilinear"),

@@ -18,6 +18,7 @@ import sys
 import threading
 import time
 import warnings
+import warnings
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -111,7 +112,10 @@ def main(argv: list[str] | None = None) -> int:
     """
     progress = Progress()
     try:
-        _run(_parser().parse_args(argv), progress)
+        arguments = _parser().parse_args(argv)
+        if arguments.scale_factor is None and arguments.size is None:
+            raise Failure("one of --scale-factor and --size is required")
+        _run(arguments, progress)
     except Failure as failure:
         message = str(failure)
     except MemoryError as error:
@@ -137,14 +141,17 @@ def _parser() -> Parser:
     )
     parser.add_argument("input", metavar="IN", type=Path, help="picture or .npy file to read")
     parser.add_argument("output", metavar="OUT", type=Path, help="file to write; its ending decides the format")
-    target = parser.add_mutually_exclusive_group(required=True)
+    # Not required by argparse, which would ask for it before it names a mistyped option.
+    target = parser.add_mutually_exclusive_group()
     target.add_argument(
         "--scale-factor",
         metavar="F",
         type=_factors,
         help="output size over input size: one number, or one per axis in D,H,W order, e.g. 2 or 1.5,2",
     )
-    target.add_argument("--size", metavar="N", type=_sizes, help="output size in samples: one number or one per axis")
+    target.add_argument(
+        "--size", metavar="N", type=_sizes, help="output size in samples: one number for all axes, or one per axis"
+    )
     parser.add_argument(
         "--mode",
         choices=MODES,
@@ -206,6 +213,8 @@ def _run(args: argparse.Namespace, progress: Progress) -> None:
         try:
             if args.threads is not None:
                 stack.enter_context(upsample.num_threads(args.threads))
+            stack.enter_context(warnings.catch_warnings())
+            warnings.simplefilter("ignore", UserWarning)  # `loaded.warning` says it in the command's own words
             plan = upsample.plan(
                 loaded.array.shape,
                 loaded.array.dtype,
@@ -239,8 +248,12 @@ def _run(args: argparse.Namespace, progress: Progress) -> None:
             f"{args.input} ({axes} {loaded.array.shape} {loaded.array.dtype.name}) -> "
             f"{args.output} {result.shape}: {mode}, {seconds:.2f} s"
         )
-        if loaded.warning:  # only now, so that an error stays alone on its line
+        # only now, so that an error stays alone on its line
+        if loaded.warning:
             print("upsample: warning:", loaded.warning, file=sys.stderr)
+        smaller = any(m < n for m, n in zip(plan.out_shape, plan.shape, strict=True))
+        if not is_array and smaller and mode in ("bilinear", "bicubic", "cubic") and not args.antialias:
+            print("upsample: hint: --antialias keeps fine detail from flickering when reducing", file=sys.stderr)
 
 
 def _say(text: str) -> None:

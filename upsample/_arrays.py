@@ -31,15 +31,17 @@ def as_array(x: Any, what: str = "input") -> Array:
     if cupy is not None and isinstance(x, cupy.ndarray):
         return x
     kind = f"{type(x).__module__}.{type(x).__qualname__}"
-    if isinstance(x, (list, tuple, int, float, complex, bool)) or x is None:
+    if isinstance(x, (list, tuple, int, float, complex)):
         hint = "numpy.asarray(x)"
+    elif x is None or isinstance(x, (str, bytes)):
+        raise TypeError(f"{what} must be a numpy.ndarray, got {kind}")
     elif hasattr(x, "__cuda_array_interface__"):
         hint = "cupy.from_dlpack(x)"
     elif hasattr(x, "__dlpack__"):
         hint = "numpy.from_dlpack(x)"
     else:
         hint = "numpy.asarray(x)"
-    raise TypeError(f"{what} must be a numpy.ndarray or cupy.ndarray, got {kind}: convert it with {hint}")
+    raise TypeError(f"{what} must be a numpy.ndarray, got {kind}: convert it with {hint}")
 
 
 def spatial_axes(ndim: int, layout: str | None) -> tuple[tuple[int, ...], int | None]:

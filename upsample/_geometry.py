@@ -10,6 +10,7 @@ reported, with the same exception class.
 
 from __future__ import annotations
 
+import difflib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, NoReturn
@@ -51,6 +52,7 @@ def resolve(
     `ndim` is the array's number of axes where that is not (N, C) more than `sizes`; it is only named.
     """
     rank = len(sizes)
+    hint = _layout_hint(ndim)
     if mode in ("nearest", "nearest-exact", "area") and align_corners is not None:
         raise ValueError(
             "align_corners option can only be set with the interpolating modes: "
@@ -63,14 +65,14 @@ def resolve(
     out_sizes: list[Any] | None = None
     factors: list[Any] | None = None
     if size is not None:
-        out_sizes = _per_axis(size, sizes, "output", "output size")
+        out_sizes = _per_axis(size, sizes, "output", "output size", hint)
         if isinstance(size, (list, tuple)) and not all(_is_integer(v) or isinstance(v, bool) for v in size):
             raise TypeError(
                 "expected size to be one of int or Tuple[int] or Tuple[int, int] or Tuple[int, int, int], "
-                f"but got size with types {[type(v).__name__ for v in size]}"
+                f"but got size with types {[type(v).__name__ for v in size]}: convert them with int()"
             )
     elif scale_factor is not None:
-        factors = _per_axis(scale_factor, sizes, "scale_factor", "scale_factor")
+        factors = _per_axis(scale_factor, sizes, "scale_factor", "scale_factor", hint)
     else:
         raise ValueError("either size or scale_factor should be defined")
     if recompute_scale_factor and size is not None:
@@ -82,7 +84,7 @@ def resolve(
         _check_factors(factors)
         out_sizes = [int(n * f) for n, f in zip(sizes, factors, strict=True)]
         factors = None
-    _check_mode(mode, rank, rank + 2 if ndim is None else ndim, align_corners, antialias)
+    _check_mode(mode, rank, ndim, align_corners, antialias)
     align_corners = _flag(align_corners, "align_corners")
     if out_sizes is not None:
         resolved = [_checked_size(v) for v in out_sizes]
@@ -104,14 +106,25 @@ def _is_integer(value: Any) -> bool:
     return isinstance(value, (int, np.integer)) and not isinstance(value, bool)
 
 
-def _per_axis(value: Any, sizes: tuple[int, ...], what: str, name: str) -> list[Any]:
+def _layout_hint(ndim: int | None) -> str:
+    """What to say where the number of axes may be the mistake; nothing where a layout names them."""
+    if ndim is None:
+        return ""
+    example = {1: "W", 2: "HW", 3: "HWC", 4: "NHWC", 5: "NDHWC"}.get(ndim, "NDHWC")
+    return (
+        f"; without layout= the {ndim} axes are taken as (N, C, spatial...): name them if they are others, "
+        f"e.g. layout={example!r}"
+    )
+
+
+def _per_axis(value: Any, sizes: tuple[int, ...], what: str, name: str, hint: str) -> list[Any]:
     if not isinstance(value, (list, tuple)):
         return [value] * len(sizes)
     if len(value) != len(sizes):
         raise ValueError(
             f"Input and {what} must have the same number of spatial dimensions, but got input with spatial "
             f"dimensions of {list(sizes)} and {name} of {tuple(value)}. Give one number for all axes, or "
-            f"{len(sizes)} in D, H, W order."
+            f"{len(sizes)} in D, H, W order{hint}"
         )
     return list(value)
 
@@ -125,7 +138,7 @@ def _check_factors(factors: Sequence[Any]) -> None:
             )
 
 
-def _check_mode(mode: Any, rank: int, ndim: int, align_corners: Any, antialias: Any) -> None:
+def _check_mode(mode: Any, rank: int, ndim: int | None, align_corners: Any, antialias: Any) -> None:
     if antialias and not (mode in ANTIALIASABLE and (mode not in ("bilinear", "bicubic") or rank == 2)):
         raise ValueError(
             "Anti-alias option is restricted to bilinear and bicubic modes on two spatial axes and to linear, "
@@ -137,28 +150,34 @@ def _check_mode(mode: Any, rank: int, ndim: int, align_corners: Any, antialias: 
         if not antialias:
             raise ValueError("Lanczos mode requires antialias=True")
     if not isinstance(mode, str) or mode not in MODES or not 1 <= rank <= 3:
-        _unknown_mode(mode, ndim)
+        _unknown_mode(mode, rank, ndim)
     needed = MODE_RANK.get(mode, rank)
     if needed != rank:
         if mode == "bicubic":
-            _unknown_mode(mode, ndim)
+            _unknown_mode(mode, rank, ndim)
+        family = {1: "linear", 2: "bilinear", 3: "trilinear"}
+        start = "" if ndim is None else f"Got {ndim}D input, but {mode} mode needs {needed + 2}D input: "
         raise NotImplementedError(
-            f"Got {ndim}D input, but {mode} mode needs {needed + 2}D input: it resamples {needed} spatial "
-            f"{'axis' if needed == 1 else 'axes'}, here there {'is 1' if rank == 1 else f'are {rank}'}"
+            f"{start}{mode} mode needs {needed} spatial {'axis' if needed == 1 else 'axes'}, here there "
+            f"{'is 1' if rank == 1 else f'are {rank}'}: use mode={family[rank]!r}{_layout_hint(ndim)}"
         )
 
 
-def _unknown_mode(mode: Any, ndim: int) -> NoReturn:
-    known = isinstance(mode, str) and mode in MODES
-    hint = "" if known else f"there is no mode {mode!r}"
-    if known and not 3 <= ndim <= 5:
-        hint = "name the axes of other arrays with layout=, e.g. layout='HWC' for an image"
-    elif mode == "bicubic":
-        hint = "bicubic needs two spatial axes; mode='cubic' takes one, two or three"
-    raise NotImplementedError(
-        f"Input Error: Only 3D, 4D and 5D input arrays supported (got {ndim}D) for the modes: "
-        f"{' | '.join(MODES)} (got {mode!r}): {hint}"
+def _unknown_mode(mode: Any, rank: int, ndim: int | None) -> NoReturn:
+    text = (
+        f"Input Error: Only 3D, 4D and 5D input arrays supported (got {rank + 2 if ndim is None else ndim}D) for the "
+        f"modes: {' | '.join(MODES)} (got {mode!r})"
     )
+    if not isinstance(mode, str) or mode not in MODES:
+        close = difflib.get_close_matches(mode.lower(), MODES, 1) if isinstance(mode, str) else []
+        guess = f": did you mean {close[0]!r}?" if close else "."
+        raise NotImplementedError(f"There is no mode {mode!r}{guess} {text}")
+    if mode == "bicubic" and 1 <= rank <= 3:
+        raise NotImplementedError(
+            f"{text}: bicubic mode needs 2 spatial axes, here there {'is 1' if rank == 1 else f'are {rank}'}; "
+            f"mode='cubic' takes one, two or three{_layout_hint(ndim)}"
+        )
+    raise NotImplementedError(text + _layout_hint(ndim))
 
 
 def _flag(value: Any, name: str) -> bool:
@@ -169,7 +188,8 @@ def _flag(value: Any, name: str) -> bool:
 
 def _checked_size(value: Any) -> int:
     if not _is_integer(value):
-        raise TypeError(f"size must be an int or a list or tuple of ints, got {type(value).__name__} {value!r}")
+        hint = ": convert it with tuple()" if isinstance(value, np.ndarray) else ""
+        raise TypeError(f"size must be an int or a list or tuple of ints, got {type(value).__name__} {value!r}{hint}")
     number = int(value)
     if not -_INT64_MAX - 1 <= number <= _INT64_MAX:
         raise RuntimeError(f"size {number} does not fit a 64-bit integer (overflow)")
@@ -180,7 +200,8 @@ def _scaled(n: int, factor: float) -> int:
     product = float(n) * factor
     if not -(2.0**63) <= product < 2.0**63:
         raise RuntimeError(
-            f"scale_factor {factor!r} on a size of {n}: value cannot be converted to type int64_t without overflow"
+            f"scale_factor {factor!r} on a size of {n}: value cannot be converted to type int64_t without overflow; "
+            "give a finite positive factor"
         )
     return int(product)
 
@@ -203,5 +224,6 @@ def _check_positive(sizes: Sequence[int], out_sizes: Sequence[int], mode: str) -
             return "(" + ", ".join(f"{a}: {s}" for a, s in zip(names, v, strict=True)) + ")"
 
         raise RuntimeError(
-            f"Input and output sizes should be greater than 0, but got input {show(sizes)} and output {show(out_sizes)}"
+            f"Input and output sizes should be greater than 0, but got input {show(sizes)} and output "
+            f"{show(out_sizes)}: give larger sizes or factors"
         )

@@ -262,6 +262,8 @@ def plan(
     shape = _shape(input_shape)
     if dtype is None:
         raise TypeError("dtype must be given, got None")
+    if layout is None and len(shape) == 3:
+        _warn_if_image(shape)
     return _resolve(
         shape, np.dtype(dtype), size, scale_factor, mode, align_corners, recompute_scale_factor, antialias, numerics,
         layout, _known_backend(backend),
@@ -269,6 +271,8 @@ def plan(
 
 
 def _shape(shape: Any) -> tuple[int, ...]:
+    if isinstance(shape, np.ndarray) and shape.ndim != 1:
+        raise TypeError("input_shape must be a sequence of ints, got an array: pass x.shape")
     try:
         sizes = tuple(int(v.__index__()) for v in shape)
     except (TypeError, AttributeError):
@@ -329,6 +333,8 @@ def explain(
         x.shape, x.dtype, size, scale_factor, mode, align_corners, recompute_scale_factor, antialias, numerics,
         layout, name,
     )  # fmt: skip
+    if layout is None and x.ndim == 3:
+        _warn_if_image(x.shape)
     if out is not None:
         check_out(out, plan_.out_shape, plan_.dtype, x)
     lines = [f"{dtype_name(plan_.dtype)} {plan_.shape} -> {plan_.out_shape}"]
