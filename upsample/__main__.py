@@ -18,7 +18,6 @@ import sys
 import threading
 import time
 import warnings
-import warnings
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
