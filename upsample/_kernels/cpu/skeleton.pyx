@@ -80,6 +80,7 @@ cdef enum:
     PART_SAMPLES = 1 << 15      # ... of so many samples
     PACK_OUTPUTS = 65536        # longer tiles would spend more on packing and reading tables than they gain
     PACK_CHANNELS = 15
+    X2_PAIRS = 16               # in float32, shorter rows are windows
     X2_CHANNELS = 8             # more channels fill vectors without interleaving
 
 cdef dict DTYPES = {
@@ -230,7 +231,7 @@ cdef void fill_row(const job *j, row_taps *t, int64_t lo, int64_t hi, char *memo
                 (<short *>weights)[k * m + o] = (<short *>raw)[o * K + k]
     t.n = last - t.src + 1
     find_x2(t, first, lo, n, size)
-    if pack_bytes(j, m) and not (t.inside_hi > t.inside_lo and j.acc == ACC_F32):
+    if pack_bytes(j, m) and (j.acc != ACC_F32 or t.inside_hi - t.inside_lo < X2_PAIRS):
         j.level.pack(t, j.acc, j.form, packed)
 
 
