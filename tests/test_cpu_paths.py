@@ -124,6 +124,8 @@ PATHS = [
     ("wide taps", (1, 2, 30, 40), "float64", {"mode": "bicubic", "scale_factor": 0.4, "antialias": True}),
     ("wide taps", (1, 2, 30, 400), "uint8", {"mode": "bilinear", "scale_factor": 0.04, "antialias": True}),
     ("box sums", (1, 2, 30, 40), "float64", {"mode": "area", "scale_factor": 0.4}),
+    ("pixels, with H", (2, 9, 7, 17), "float32", {"mode": "bilinear", "scale_factor": 1.7, "layout": "NHWC"}),
+    ("pixels, with H", (9, 7, 64), "float64", {"mode": "bilinear", "scale_factor": 2, "layout": "HWC"}),
     ("a transposed copy", (5, 6, 7, 2, 8), "float32", {"mode": "trilinear", "scale_factor": 2, "layout": "DHNCW"}),
     ("a copy", (1, 2, 9, 40), "float32", {"mode": "bilinear", "scale_factor": 1}),
 ]

@@ -93,6 +93,7 @@ cdef struct job:
     int64_t outer, inner
     axis_job d, h, w
     bint long_taps          # an output along W has too many taps for a table: they are made in parts
+    bint pixels             # two float taps along H and W each, many channels: four pixels are summed at once
     bint square             # two float taps along D and H each: four rows are summed at once
     bint copies             # nearest: pixels of `sample * inner` bytes are copied
     int32_t dtype, acc, form

@@ -80,6 +80,7 @@ cdef enum:
     PART_SAMPLES = 1 << 15      # ... of so many samples
     PACK_OUTPUTS = 65536        # longer tiles would spend more on packing and reading tables than they gain
     PACK_CHANNELS = 15
+    DIRECT_CHANNELS = 16        # with so many, two by two pixels are summed without a ring
     X2_PAIRS = 16               # in float32, shorter rows are windows
     X2_CHANNELS = 8             # more channels fill vectors without interleaving
 
@@ -339,6 +340,24 @@ cdef void sum_h(const job *j, const run_state *s, const axis_taps *t, int64_t z,
     j.h.ops.end(dst, total, n, last)
 
 
+cdef void sum_pixels(const job *j, const run_state *s, const axis_taps *t, int64_t z, int64_t y, char *dst) noexcept nogil:
+    """Output row y straight from two input rows, pixel by pixel: rows of many channels would leave the cache."""
+    cdef const void *corners[4]
+    cdef char weights[16]
+    cdef const row_taps *w = s.tile
+    cdef int64_t at = y - t.lo, size = j.w.weight_size, pixel = j.inner * j.sample, o, left, right
+    cdef const char *base = s.x + z * s.sx.d + w.src * pixel
+    cdef const char *near = base + clip(t.first[at], j.h.n) * s.sx.h
+    cdef const char *far = base + clip(t.first[at] + 1, j.h.n) * s.sx.h
+    cdef const char *table = <const char *>w.weights
+    for o in range(w.m):
+        left, right = w.index[o] * pixel, w.index[w.m + o] * pixel
+        corners[0], corners[1], corners[2], corners[3] = near + left, near + right, far + left, far + right
+        memcpy(weights, table + o * size, size)
+        memcpy(weights + size, table + (w.m + o) * size, size)
+        j.level.square[j.acc](dst + o * pixel, corners, weights, t.weights + at * 2 * size, j.inner)
+
+
 cdef void sum_d(const job *j, const run_state *s, const axis_taps *td, const axis_taps *th, int64_t d, int64_t y,
                 char *dst, int64_t n, bint stream) noexcept nogil:
     """The D pass: output row (d, y), from rows that went through the H pass where there is one."""
@@ -392,7 +411,7 @@ cdef void execute(const job *j, const char *x, const strides3 *sx, char *out, co
     cdef char *target
     cdef const char *previous = NULL
     if so.stream:
-        direct = not j.copies and j.store == NULL and not j.square and j.level.stream[j.acc] != NULL and (
+        direct = not j.copies and j.store == NULL and not j.square and not j.pixels and j.level.stream[j.acc] != NULL and (
             j.d.has_pass and j.d.weight_size != 0 or not j.d.has_pass and j.h.has_pass and j.h.weight_size != 0)
         through = not direct
     s.sx, s.scratch = sx, scratch
@@ -436,6 +455,8 @@ cdef void execute(const job *j, const char *x, const strides3 *sx, char *out, co
                 target = scratch + j.at_out if j.store != NULL else scratch + j.at_row if through else row
                 if j.d.has_pass:
                     sum_d(j, &s, &td, &th, d, y, target, n, direct)
+                elif j.pixels:
+                    sum_pixels(j, &s, &th, d, y, target)
                 elif j.h.has_pass:
                     sum_h(j, &s, &th, d, y, target, n, direct)
                 else:
@@ -551,6 +572,8 @@ def prepare(str dtype, int64_t sample, int64_t outer, int64_t inner, sizes, maps
             j.form = FORM_WIDE
         j.square = j.acc <= ACC_F64 and j.d.recipe.taps_max == 2 and j.h.recipe.taps_max == 2 and (
             j.d.weight_size != 0 and j.h.weight_size != 0)
+        j.pixels = j.form == FORM_FIXED and j.acc <= ACC_F64 and j.load == NULL and not j.d.has_pass and (
+            j.h.recipe.taps_max == 2 and j.h.weight_size != 0 and uniform_count(&j.h.recipe) and j.w.recipe.taps_max == 2 and inner >= DIRECT_CHANNELS)
         j.h.ops = level.v[j.acc][0 if j.h.weight_size else 1]
         j.d.ops = level.v[j.acc][0 if j.d.weight_size else 1]
 
@@ -866,7 +889,7 @@ cdef class CpuKernel:
         cdef const job *j = &self.p.j
         x2 = j.tile_taps != NULL and j.tile_taps[0].inside_hi > j.tile_taps[0].inside_lo
         windows = j.tile_taps != NULL and j.tile_taps[0].window != NULL
-        form = "taps in parts" if j.long_taps else "windows" if windows else ("copied pixels" if j.copies else FORM_NAMES[j.form]) if not x2 else "x2 copied" if j.copies else "x2"
+        form = "pixels, with H" if j.pixels else "taps in parts" if j.long_taps else "windows" if windows else ("copied pixels" if j.copies else FORM_NAMES[j.form]) if not x2 else "x2 copied" if j.copies else "x2"
         text = (f"level {j.level.name.decode()}, outer={j.outer} D={j.d.n}->{j.d.m} H={j.h.n}->{j.h.m} "
                 f"W={j.w.n}->{j.w.m} inner={j.inner}, W pass: {form}, {j.tiles} tile(s) of {j.tile}")
         if not j.copies:
