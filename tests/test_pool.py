@@ -239,7 +239,7 @@ def test_streamed_outputs_have_the_bits_of_plain_ones(mode: str, dtype: str) -> 
     whole = plan(x, np.empty(plan.out_shape, dtype))
     assert whole.nbytes >= 32 * MIB
     raw = np.empty(whole.nbytes + 64, np.uint8)
-    shift = dtype == "uint8" and 3 or whole.itemsize
+    shift = (dtype == "uint8" and 3) or whole.itemsize
     odd = raw[shift : shift + whole.nbytes].view(dtype).reshape(whole.shape)
     assert plan(x, odd).tobytes() == whole.tobytes()
     height, width = plan.out_shape[2:]
