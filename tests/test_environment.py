@@ -1,0 +1,157 @@
+"""What is read from the environment and from packages' metadata, judged in this process."""
+
+from __future__ import annotations
+
+import builtins
+import io
+from typing import Any
+
+import numpy as np
+import pytest
+
+import upsample
+from upsample import _threads
+from upsample._kernels.cpu import skeleton
+
+backends = __import__("importlib").import_module("upsample.backends")
+cpu = __import__("importlib").import_module("upsample.backends.cpu")
+
+
+@pytest.mark.parametrize(
+    ("environ", "expected"),
+    [
+        ({"UPSAMPLE_NUM_THREADS": "3"}, 3),
+        ({"UPSAMPLE_NUM_THREADS": " 7 ", "OMP_NUM_THREADS": "2"}, 7),
+        ({"OMP_NUM_THREADS": "5"}, 5),
+        ({"OMP_NUM_THREADS": "4,2"}, 4),
+    ],
+)
+def test_threads_come_from_the_environment(environ: dict[str, str], expected: int) -> None:
+    assert _threads.initial(environ) == expected
+
+
+@pytest.mark.parametrize("value", ["0", "-1", "many", "1.5", "100000", "²"])
+def test_bad_thread_counts_are_errors_that_say_so(value: str) -> None:
+    with pytest.raises(ValueError, match="UPSAMPLE_NUM_THREADS"):
+        _threads.initial({"UPSAMPLE_NUM_THREADS": value})
+
+
+@pytest.mark.parametrize("value", ["", "0", "lots", "²", "-3"])
+def test_nonsense_of_others_gives_what_the_machine_has(value: str) -> None:
+    assert _threads.initial({"OMP_NUM_THREADS": value}) == _threads._available()
+
+
+@pytest.mark.parametrize(
+    ("files", "expected"),
+    [
+        ({"cpu.max": "150000 100000\n"}, 2),
+        ({"cpu.max": "max 100000\n"}, None),
+        ({"cpu.cfs_quota_us": "50000", "cpu.cfs_period_us": "100000"}, 1),
+        ({"cpu.cfs_quota_us": "-1", "cpu.cfs_period_us": "100000"}, None),
+        ({}, None),
+    ],
+)
+def test_a_containers_quota_limits_threads(
+    files: dict[str, str], expected: int | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fake(path: str, *rest: Any) -> Any:
+        name = path.rpartition("/")[2]
+        if name in files:
+            return io.StringIO(files[name])
+        raise FileNotFoundError(path)
+
+    monkeypatch.setattr(builtins, "open", fake)
+    assert _threads._cgroup_limit() == expected
+
+
+def test_the_level_is_capped_by_name() -> None:
+    before = skeleton.level()
+    cpu._cap_level("baseline")
+    assert skeleton.level() == "baseline"
+    cpu._cap_level(None)
+    assert skeleton.level() == "baseline"
+    skeleton.set_level(before)
+    with pytest.raises(ValueError, match="UPSAMPLE_SIMD must be one of baseline, avx2, avx512, got 'sse'"):
+        cpu._cap_level("sse")
+
+
+def test_the_pools_limit_is_a_number_of_bytes() -> None:
+    assert cpu._pool_limit("1048576") == 2**20
+    assert cpu._pool_limit("") is None
+    with pytest.raises(ValueError, match="UPSAMPLE_POOL must be a number of bytes"):
+        cpu._pool_limit("1GB")
+
+
+class Point:
+    """An entry point as the metadata gives it."""
+
+    def __init__(self, name: str, made: Any) -> None:
+        self.name, self.value, self.made = name, f"somewhere:{name}", made
+
+    def load(self) -> Any:
+        if isinstance(self.made, Exception):
+            raise self.made
+        return self.made
+
+
+class Plugin:
+    def __init__(self, name: str = "plugged_class") -> None:
+        self.name = name
+
+    def prepare(self, plan: Any, like: Any) -> Any:
+        return "it never runs"
+
+
+@pytest.fixture
+def points(monkeypatch: pytest.MonkeyPatch) -> Any:
+    found = [
+        Point("plugged_object", Plugin("plugged_object")),
+        Point("plugged_class", Plugin),
+        Point("plugged_wrong", Plugin("another_name")),
+        Point("plugged_broken", OSError("no such library")),
+    ]
+    monkeypatch.setattr(backends, "_entry_points", lambda: found)
+    monkeypatch.setattr(backends, "_registered", dict(backends._registered))
+    monkeypatch.setattr(backends, "_failed", {})
+    return found
+
+
+def test_plugins_are_loaded_when_named(points: Any) -> None:
+    assert backends.find("plugged_object") is points[0].made
+    assert isinstance(backends.find("plugged_class"), Plugin)
+    assert "plugged_broken" in upsample.backends()
+    x = np.zeros((1, 1, 4), np.float32)
+    with pytest.raises(upsample.BackendError, match="it never runs") as info:
+        upsample.interpolate(x, size=8, backend="plugged_object")
+    assert "would run it; name it with backend=" in str(info.value)
+
+
+@pytest.mark.parametrize(("name", "reason"), [("plugged_wrong", "another_name"), ("plugged_broken", "no such library")])
+def test_a_plugin_that_fails_is_reported_once_and_its_error_kept(points: Any, name: str, reason: str) -> None:
+    with pytest.warns(RuntimeWarning, match=reason), pytest.raises(upsample.BackendError, match=reason):
+        backends.find(name)
+    with pytest.raises(upsample.BackendError, match=reason):
+        backends.find(name)
+    assert reason in upsample.explain(np.zeros((1, 1, 4), np.float32), size=8)
+
+
+def test_an_unknown_default_names_its_variable(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(backends, "_default", "nope")
+    with pytest.raises(upsample.BackendError, match="UPSAMPLE_BACKEND"):
+        upsample.interpolate(np.zeros((1, 1, 4), np.float32), size=8)
+    with upsample.use_backend("reference"):
+        assert upsample.interpolate(np.zeros((1, 1, 4), np.float32), size=8).shape == (1, 1, 8)
+
+
+def test_a_backend_must_return_a_kernel_or_a_reason(points: Any) -> None:
+    points[0].made.prepare = lambda plan, like: 7
+    with pytest.raises(TypeError, match="must return a callable or a reason, got int"):
+        upsample.interpolate(np.zeros((1, 1, 4), np.float32), size=8, backend="plugged_object")
+
+
+def test_the_configuration_tells_a_pool_that_is_off(capsys: pytest.CaptureFixture[str]) -> None:
+    limit = skeleton.pool_info()["limit"]
+    skeleton.set_pool_limit(0)
+    upsample.show_config()
+    skeleton.set_pool_limit(limit)
+    assert "off" in capsys.readouterr().out
