@@ -111,7 +111,7 @@ def openmp_flags():
 
 
 def level_flags(name):
-    x86 = platform.machine().lower() in ("x86_64", "amd64", "i686") and "arm64" not in os.environ.get("ARCHFLAGS", "")
+    x86 = platform.machine().lower() in ("x86_64", "amd64") and "arm64" not in os.environ.get("ARCHFLAGS", "")
     flags = LEVELS[name]
     if not flags or not x86:
         return []

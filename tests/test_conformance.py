@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 import upsample
 from upsample import testing
-from upsample.backends.reference import run
+from upsample.backends.reference import run, unrounded
 
 RANK_MODES = {
     1: ("nearest", "nearest-exact", "linear", "cubic", "area", "lanczos"),
@@ -258,3 +258,24 @@ def test_exact_is_never_less_accurate_than_torchs_numerics() -> None:
             }
             assert errors["exact"] <= errors["torch"]
             assert errors["exact"] < 1e-14
+
+
+def test_the_kit_sees_wrong_rounding() -> None:
+    class Floors:
+        name = "floors_for_test"
+
+        def prepare(self, plan: Any, like: Any) -> Any:
+            def kernel(x: Any, out: Any = None) -> Any:
+                values = unrounded(plan, x)
+                made = np.floor(values).astype(plan.dtype) if plan.dtype.kind in "iu" else run(plan, x)
+                if out is None:
+                    return made
+                out[...] = made
+                return out
+
+            return kernel
+
+    upsample.register_backend(Floors())
+    cases = [testing.Case((1, 1, 9, 9), "int16", {"mode": "bilinear", "size": (7, 8)})]
+    with pytest.raises(AssertionError, match="from the sum that it rounds"):
+        testing.check_backend("floors_for_test", cases=cases)

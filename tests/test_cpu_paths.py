@@ -278,3 +278,34 @@ def test_outputs_of_very_many_taps_are_made_in_parts(name: str, mode: str, dtype
 def test_more_taps_than_32_bits_count_are_refused() -> None:
     with pytest.raises(RuntimeError, match="reduce in steps"):
         upsample.plan((2**31 + 9,), np.uint8, size=1, mode="area", layout="W")
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64", "float16", "uint8"])
+@pytest.mark.parametrize("rank", [2, 3])
+def test_many_taps_along_every_axis_at_once(dtype: str, rank: int) -> None:
+    """Parts along W while long sums along H and D are under way: neither may use the other's memory."""
+    shape = (20, 18, 140_000)[3 - rank :]
+    x = np.random.default_rng(2).uniform(50, 150, shape).astype(dtype)
+    for mode in ("area", "linear"):
+        name = mode if mode == "area" else ("bilinear", "trilinear")[rank - 2]
+        arguments = {"size": (1,) * rank, "mode": name, "layout": "DHW"[3 - rank :], "antialias": mode != "area"}
+        assert "taps in parts" in upsample.explain(x, **arguments)
+        got = float(upsample.interpolate(x, **arguments).reshape(-1)[0])
+        assert abs(got - 100) < 3, (mode, got)
+
+
+def test_a_float_mean_of_very_many_samples_keeps_the_last_ones() -> None:
+    assert upsample.interpolate(np.full(30_000_000, 100, np.uint8), size=1, mode="area", layout="W")[0] == 100
+    mean = upsample.interpolate(np.full(10_000_000, 0.1, np.float32), size=1, mode="area", layout="W")[0]
+    assert abs(mean - np.float32(0.1)) < 1e-8
+
+
+@pytest.mark.parametrize("mode", ["linear", "cubic", "nearest"])
+def test_the_tables_of_a_long_axis_serve_all_rows(mode: str) -> None:
+    """Beyond the tables that are kept, a tile's table is made once, not once per row."""
+    x = np.random.default_rng(0).normal(size=(24, 150_000)).astype(np.float32)
+    plan = upsample.plan(x.shape, x.dtype, scale_factor=2, mode=mode, layout="CW")
+    whole = plan(x)
+    for row in (0, 11, 23):
+        single = upsample.plan((1, 150_000), x.dtype, scale_factor=2, mode=mode, layout="CW")
+        assert np.array_equal(single(x[row : row + 1])[0], whole[row])

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import copy
 import dataclasses
+import enum
 import inspect
 import math
 import os
@@ -641,3 +642,39 @@ def test_the_warning_changes_nothing_else():
     with pytest.warns(UserWarning, match="layout"):
         got = upsample.interpolate(x, size=6)
     np.testing.assert_array_equal(got, np.repeat(x, 2, axis=2))
+
+
+@pytest.mark.parametrize(("height", "direct"), [(123, True), (124, False)])
+def test_the_direct_rule_holds_up_to_height_plus_width_of_128(height, direct):
+    """At 5 -> 5 by 1.1 the direct rule copies and the table rule shifts: torch changes between 128 and 129."""
+    x = np.tile(np.arange(5, dtype=np.float32), (1, 1, height, 1))
+    got = upsample.interpolate(x, scale_factor=(1, 1.1), mode="nearest")[0, 0, 0]
+    assert got.tolist() == ([0, 1, 2, 3, 4] if direct else [0, 0, 1, 2, 3])
+
+
+class ModeName(str, enum.Enum):  # noqa: UP042  (as older code has them)
+    LINEAR = "linear"
+    AREA = "area"
+
+
+@pytest.mark.parametrize("mode", [np.str_("linear"), ModeName.LINEAR, ModeName.AREA])
+def test_string_subclasses_are_modes(mode):
+    x = np.arange(5, dtype=np.float32).reshape(1, 1, 5)
+    plain = str.__str__(mode)
+    assert np.array_equal(upsample.interpolate(x, size=9, mode=mode), upsample.interpolate(x, size=9, mode=plain))
+
+
+def test_small_integer_factors_do_not_wrap():
+    x = np.zeros((1, 1, 100), np.float32)
+    assert upsample.interpolate(x, scale_factor=np.uint8(4), mode="area").shape == (1, 1, 400)
+    assert upsample.interpolate(x, scale_factor=np.int8(3), recompute_scale_factor=True).shape == (1, 1, 300)
+
+
+def test_a_factor_beyond_floats_is_the_same_error_as_a_huge_one():
+    with pytest.raises(RuntimeError, match="overflow"):
+        upsample.interpolate(np.zeros((1, 1, 4), np.float32), scale_factor=10**400)
+
+
+def test_an_empty_output_of_absurd_size_is_refused_like_a_full_one():
+    with pytest.raises(RuntimeError, match="overflow"):
+        upsample.interpolate(np.zeros((0, 2**40, 4), np.uint8), size=2**40)

@@ -55,7 +55,7 @@ cdef class AxisMap:
         Whether the first and last samples of both sides coincide.
     """
 
-    def __init__(self, int64_t n, int64_t m, str filter, *, str coords, weights, str acc, double scale=0.0,
+    def __cinit__(self, int64_t n, int64_t m, str filter, *, str coords, weights, str acc, double scale=0.0,
                  bint align_corners=False, window=None, shift=None):
         cdef axis_recipe *a = &self.recipe
         if n < 1 or m < 1:

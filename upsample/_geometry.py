@@ -52,6 +52,8 @@ def resolve(
     `ndim` is the array's number of axes where that is not (N, C) more than `sizes`; it is only named.
     """
     rank = len(sizes)
+    if isinstance(mode, str):
+        mode = str.__str__(mode)  # of a subclass, such as numpy.str_ or an enumeration's member
     hint = _layout_hint(ndim)
     if mode in ("nearest", "nearest-exact", "area") and align_corners is not None:
         raise ValueError(
@@ -82,7 +84,9 @@ def resolve(
     recompute = bool(recompute_scale_factor) or (mode == "area" and factors is not None)
     if factors is not None and recompute:
         _check_factors(factors)
-        out_sizes = [int(n * f) for n, f in zip(sizes, factors, strict=True)]
+        # NumPy's float32 factors multiply in float32, as in torch; its small integers would wrap
+        numbers = [f.item() if isinstance(f, np.integer) else f for f in factors]
+        out_sizes = [int(n * f) for n, f in zip(sizes, numbers, strict=True)]
         factors = None
     _check_mode(mode, rank, ndim, align_corners, antialias)
     align_corners = _flag(align_corners, "align_corners")
@@ -92,7 +96,12 @@ def resolve(
     else:
         assert factors is not None
         _check_factors(factors)
-        scales = [float(f) for f in factors]
+        try:
+            scales = [float(f) for f in factors]
+        except OverflowError:
+            raise RuntimeError(
+                f"scale_factor {scale_factor!r}: value cannot be converted to type int64_t without overflow"
+            ) from None
         resolved = [_scaled(n, f) for n, f in zip(sizes, scales, strict=True)]
     _check_positive(sizes, resolved, mode)
     method = {"bilinear": "linear", "trilinear": "linear", "bicubic": "cubic"}.get(mode, mode)

@@ -17,6 +17,7 @@ from . import _geometry, backends
 from ._arrays import as_array, check_out, dtype_name, spatial_axes
 from ._plan import NUMERICS, Plan, build_plan
 
+SMALL_INPUT = 2**18  # bytes
 _SIMPLE = frozenset({int, float, bool, str, type(None)})
 
 
@@ -117,7 +118,8 @@ def interpolate(
         kernel = None
     else:
         try:
-            kernel = _cached_kernel(
+            cache = _cached_kernel if input.nbytes <= SMALL_INPUT else _cached_large_kernel
+            kernel = cache(
                 input.shape, input.strides, input.dtype, size, scale_factor, mode, align_corners,
                 recompute_scale_factor, antialias, numerics, layout, name, nested,
             )  # fmt: skip
@@ -149,8 +151,7 @@ def _nested_types(size: Any, scale_factor: Any) -> Any:
     return tuple(types)
 
 
-@lru_cache(maxsize=1024, typed=True)
-def _cached_kernel(
+def _prepared_kernel(
     shape: tuple[int, ...],
     strides: tuple[int, ...],
     dtype: np.dtype[Any],
@@ -171,6 +172,11 @@ def _cached_kernel(
     )  # fmt: skip
     like = np.lib.stride_tricks.as_strided(np.empty(1, dtype), shape, strides, writeable=False)
     return backends.kernel_for(plan_, like, name)
+
+
+# Kernels of large arrays hold large tables, so fewer of them are kept.
+_cached_kernel = lru_cache(maxsize=1024, typed=True)(_prepared_kernel)
+_cached_large_kernel = lru_cache(maxsize=64, typed=True)(_prepared_kernel)
 
 
 def _resolve(

@@ -24,6 +24,8 @@ NUMERICS = ("torch", "exact")
 EXACT_BEYOND = 2**22
 # torch's 2-D nearest kernels switch index rules where height + width of the output exceeds this.
 DIRECT_LIMIT = 128
+# Bins of more samples than this along an axis are summed in float64.
+LONG_BIN = 4096
 EIGHT_BIT = ("uint8", "int8")
 _ANTIALIAS_FILTER = {"linear": "triangle-aa", "cubic": "cubic-aa", "lanczos": "lanczos-aa"}
 
@@ -200,7 +202,7 @@ def build_plan(
         out_shape[spatial[i]] = geometry.out_sizes[i]
         if 0 not in geometry.out_sizes and _has_pass(geometry, i, dtype, numerics):
             passes.append(_make_pass(spatial[i], i, dtype, geometry, numerics))
-    if math.prod(out_shape) * dtype.itemsize >= 2**63:
+    if math.prod(m for m in out_shape if m) * dtype.itemsize >= 2**63:
         raise RuntimeError(
             f"an output of shape {tuple(out_shape)} and dtype {dtype} does not fit 64-bit byte counts (overflow)"
         )
@@ -256,6 +258,8 @@ def _make_pass(axis: int, i: int, dtype: np.dtype[Any], g: Geometry, numerics: s
             coords = "direct32"
     elif method == "area":
         weights = None
+        if any(n > m * LONG_BIN for n, m in zip(g.sizes, g.out_sizes, strict=True)):
+            acc = "float64"  # a running float32 sum of so many samples would lose the last ones
     elif dtype.name in EIGHT_BIT and numerics == "torch":
         weights, acc, store = "int16", "int32", "dtype"
         coords = "rational" if exact else "torch64"

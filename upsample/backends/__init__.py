@@ -177,11 +177,11 @@ def find(name: str) -> Backend:
     found = _registered.get(name)
     if found is not None:
         return found
-    with _lock:
-        if name not in _registered and name not in _failed:
-            _load_plugin(name)
-        if name in _registered:
-            return _registered[name]
+    if name not in _failed:
+        # not under the lock: the plugin's import may itself register, or wait for another import that does
+        _load_plugin(name)
+    if name in _registered:
+        return _registered[name]
     if name in _failed:
         raise BackendError(f"backend {name!r} cannot be used: {_failed[name]}")
     origin = " (from the environment variable UPSAMPLE_BACKEND)" if name == _default else ""
@@ -241,14 +241,19 @@ def _load_plugin(name: str) -> None:
             continue
         try:
             plugin = point.load()
-            if isinstance(plugin, type):
-                plugin = plugin()
-            if getattr(plugin, "name", None) != name:
-                raise ValueError(f"entry point {name!r} holds a backend named {getattr(plugin, 'name', None)!r}")
-            if _registered.get(name) is not plugin:
+            with _lock:
+                if name in _registered:  # by the import itself, or by another thread
+                    return
+                if isinstance(plugin, type):
+                    plugin = plugin()
+                if getattr(plugin, "name", None) != name:
+                    raise ValueError(f"entry point {name!r} holds a backend named {getattr(plugin, 'name', None)!r}")
                 register_backend(plugin)
         except Exception as error:
-            _failed[name] = f"its plugin {point.value!r} failed to import: {type(error).__name__}: {error}"
+            with _lock:
+                if name in _failed:
+                    return
+                _failed[name] = f"its plugin {point.value!r} failed to import: {type(error).__name__}: {error}"
             warnings.warn(f"upsample backend {name!r}: {_failed[name]}", RuntimeWarning, stacklevel=stack_outside())
         return
 

@@ -41,7 +41,8 @@ class Cpu:
         order = output_order(like.shape, like.strides)
         groups = _groups(order, {p.axis for p in plan.passes})
         if groups is None:
-            return Transposed(self, plan)
+            transposed = Transposed(self, plan)
+            return transposed.kernel if isinstance(transposed.kernel, str) else transposed
         outer, d, h, w, inner = groups
         maps = {p.axis: p.map for p in plan.passes}
         made = skeleton.prepare(
@@ -119,7 +120,9 @@ class Transposed:
             passes=tuple(replace(p, axis=place[p.axis]) for p in plan.passes),
             spatial=tuple(place[a] for a in plan.spatial),
         )
-        self.kernel = backend.prepare(moved, np.empty(moved.shape, plan.dtype))
+        strides = np.multiply(np.cumprod((1, *moved.shape[:0:-1]))[::-1], plan.dtype.itemsize)
+        like = np.lib.stride_tricks.as_strided(np.empty(1, plan.dtype), moved.shape, tuple(map(int, strides)))
+        self.kernel = backend.prepare(moved, like)
 
     def __call__(self, x: Any, out: Any = None) -> Any:
         if x.shape != self.plan.shape or native(x.dtype) != self.plan.dtype:

@@ -76,7 +76,7 @@ static pool_block *pool_map(size_t capacity)
     char *start = (char *)(((uintptr_t)p + POOL_PAGE - 1) & ~(uintptr_t)(POOL_PAGE - 1));
     if (start > p) munmap(p, (size_t)(start - p));
     size_t tail = (size_t)(p + POOL_PAGE - start);
-    if (tail) munmap(start + capacity, tail);
+    if (tail) munmap(start + capacity, tail);      /* both are multiples of the small page */
 #ifdef MADV_HUGEPAGE
     madvise(start, capacity, MADV_HUGEPAGE);
 #endif
@@ -90,7 +90,7 @@ static void *pool_malloc(void *ctx, size_t size)
 {
     (void)ctx;
     if (size > (size_t)PTRDIFF_MAX - 2 * POOL_PAGE) return 0;
-    size_t need = (size + POOL_HEADER + POOL_PAGE - 1) & ~(POOL_PAGE - 1);
+    size_t need = (size + POOL_HEADER + 4095) & ~(size_t)4095;
     pool_block *best = 0, **where = 0;
     pthread_mutex_lock(&pool_lock);
     for (pool_block **at = &pool_kept; *at; at = &(*at)->next)
@@ -118,6 +118,11 @@ static void pool_free(void *ctx, void *p, size_t size)
     if (!p) return;
     pool_block *b = (pool_block *)((char *)p - POOL_HEADER);
     pthread_mutex_lock(&pool_lock);
+    if ((int64_t)b->capacity > pool.limit) {      /* it alone would push all others out */
+        pthread_mutex_unlock(&pool_lock);
+        pool_unmap(b);
+        return;
+    }
     b->next = pool_kept;
     pool_kept = b;
     pool.kept += (int64_t)b->capacity;
@@ -140,10 +145,10 @@ static void *pool_realloc(void *ctx, void *p, size_t size)
     if (!p) return pool_malloc(ctx, size);
     pool_block *b = (pool_block *)((char *)p - POOL_HEADER);
     size_t room = b->capacity - POOL_HEADER;
-    if (size <= room) return p;
+    if (size <= room && size >= room / 2) return p;
     void *q = pool_malloc(ctx, size);
     if (!q) return 0;
-    memcpy(q, p, room);
+    memcpy(q, p, size < room ? size : room);
     pool_free(ctx, p, room);
     return q;
 }

@@ -1,6 +1,6 @@
 /* What the process offers: the best SIMD level, and one parallel region at a time.
  *
- * libgomp hangs in a child forked after a parallel region, and a second team
+ * libgomp hangs in a child forked after anyone's parallel region, and a second team
  * beside a running one only oversubscribes: such callers run serially, which
  * never changes a result. */
 #ifndef UPSAMPLE_RUNTIME_H
@@ -14,9 +14,10 @@
 #include <pthread.h>
 #endif
 
-static volatile int region_busy, region_used, region_forked;
+static volatile int region_busy, region_forked;
 
-static void region_in_child(void) { region_forked |= region_used; region_busy = 0; }
+/* Whoever used libgomp before the fork, in this library or beside it. */
+static void region_in_child(void) { region_forked = 1; region_busy = 0; }
 
 static void region_init(void)
 {
@@ -29,9 +30,7 @@ static void region_init(void)
 
 static int region_enter(void)
 {
-    if (region_forked || __sync_lock_test_and_set(&region_busy, 1)) return 0;
-    region_used = 1;
-    return 1;
+    return !region_forked && !__sync_lock_test_and_set(&region_busy, 1);
 }
 
 static void region_leave(void) { __sync_lock_release(&region_busy); }

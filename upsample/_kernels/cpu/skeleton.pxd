@@ -110,7 +110,7 @@ cdef struct job:
     row_taps *tile_taps     # one per tile, or NULL: built by each thread
     int64_t units
     # scratch layout, bytes
-    int64_t at_ring, at_tags, at_line, at_planes, at_sum, at_out, at_row, at_d, at_h, at_w, at_build
+    int64_t at_ring, at_tags, at_line, at_planes, at_sum, at_long, at_out, at_row, at_d, at_h, at_w, at_build
     int64_t scratch_bytes
 
 

@@ -8,7 +8,7 @@ ring are summed along H, those sums along D, and the result is stored.  A ring s
 the input row that it holds, so rows are made when first needed and kept while they may be needed
 again.  The ring is a cache and decides no result: any split of the work units has the same bits.
 
-A work unit is one output row of one tile of W; units are numbered outer, tile, band of H, D, H.
+A work unit is one output row of one tile of W; units are numbered tile, outer, band of H, D, H.
 Everything that touches samples is a row primitive behind a pointer (``rows.h``).  This file knows
 strides, rows and units; it knows no modes, and no dtypes beyond the choice of primitives.
 """
@@ -22,9 +22,7 @@ from libc.string cimport memcmp, memcpy, memset
 import numpy as np
 
 from upsample._axismap cimport AxisMap
-from upsample._axismap cimport (
-    FILTER_AREA, FILTER_NEAREST_EXACT, WEIGHTS_F32, WEIGHTS_F64, WEIGHTS_I16, WEIGHTS_NONE,
-)
+from upsample._axismap cimport WEIGHTS_F32, WEIGHTS_F64, WEIGHTS_I16
 
 from upsample._arrays import check_out as _check_out, native as _native, write as _write
 from upsample._threads import get_num_threads as _get_num_threads
@@ -73,13 +71,12 @@ cdef enum:
     TABLE_WEIGHTS = 1 << 19     # and so are those with more weights than this
     TILE_SAMPLES = 65536
     RING_BYTES = 1 << 20
-    SMALL = 65536               # outputs below which threads cost more than they bring
+    SMALL = 65536               # samples below which threads cost more than they bring
     STACK_SCRATCH = 24576
     STREAM_BYTES = 32 << 20     # smaller outputs stay in the cache (measured: streaming below costs up to 3.7x)
     LONG_TAPS = 1 << 17         # more taps than this of one output are made and summed in parts
     PART_SAMPLES = 1 << 15      # ... of so many samples
-    PACK_OUTPUTS = 65536        # longer tiles would spend more on packing and reading tables than they gain
-    PACK_CHANNELS = 15
+    PACK_CHANNELS = 15          # more channels fill vectors without windows
     DIRECT_CHANNELS = 16        # with so many, two by two pixels are summed without a ring
     X2_PAIRS = 16               # in float32, shorter rows are windows
     X2_CHANNELS = 8             # more channels fill vectors without interleaving
@@ -183,7 +180,7 @@ cdef int64_t row_table_bytes(const job *j, int64_t outputs) noexcept nogil:
 
 
 cdef inline int64_t pack_bytes(const job *j, int64_t outputs) noexcept nogil:
-    if j.copies or outputs * j.inner > PACK_OUTPUTS or j.inner > PACK_CHANNELS:
+    if j.copies or j.inner > PACK_CHANNELS:
         return 0
     return align64(j.level.pack_bytes(j.acc, j.w.recipe.taps_max, outputs * j.inner))
 
@@ -302,7 +299,7 @@ cdef void make_long_row(const job *j, const run_state *s, char *row, int64_t z, 
     cdef const char *line = s.x + z * s.sx.d + y * s.sx.h
     cdef const char *part
     cdef char *weights = s.scratch + j.at_w
-    cdef char *total = s.scratch + j.at_sum
+    cdef char *total = s.scratch + j.at_long
     while k < p.count:
         stop = min64(k + max64(step, 2), p.count)
         part = line + (first + k) * j.inner * j.sample
@@ -319,7 +316,7 @@ cdef void make_long_row(const job *j, const run_state *s, char *row, int64_t z, 
 cdef void sum_h(const job *j, const run_state *s, const axis_taps *t, int64_t z, int64_t y, char *dst, int64_t n,
                 bint stream) noexcept nogil:
     """The H pass: output row y of input plane z."""
-    cdef const void *rows[16]
+    cdef const void *rows[ROW_GROUP]
     cdef int64_t at = y - t.lo, first = t.first[at], k
     cdef int32_t count = t.count[at], last = count if j.h.weight_size == 0 else j.h.recipe.shift, done, step
     cdef const char *w = t.weights + at * j.h.recipe.taps_max * j.h.weight_size
@@ -361,7 +358,7 @@ cdef void sum_pixels(const job *j, const run_state *s, const axis_taps *t, int64
 cdef void sum_d(const job *j, const run_state *s, const axis_taps *td, const axis_taps *th, int64_t d, int64_t y,
                 char *dst, int64_t n, bint stream) noexcept nogil:
     """The D pass: output row (d, y), from rows that went through the H pass where there is one."""
-    cdef const void *rows[16]
+    cdef const void *rows[ROW_GROUP]
     cdef int64_t at = d - td.lo, first = td.first[at], k
     cdef int32_t count = td.count[at], last = count if j.d.weight_size == 0 else j.d.recipe.shift, done = 0, step
     cdef const char *w = td.weights + at * j.d.recipe.taps_max * j.d.weight_size
@@ -396,7 +393,8 @@ cdef void execute(const job *j, const char *x, const strides3 *sx, char *out, co
                   int64_t unit_lo, int64_t unit_hi) noexcept nogil:
     """Units [unit_lo, unit_hi) of a job; any split of all units gives the same bits."""
     cdef int64_t per_tile = j.d.m * j.h.m, unit = unit_lo, slots = j.ring_d * j.ring_h
-    cdef int64_t o = unit // (j.tiles * per_tile), tile = unit // per_tile % j.tiles, rest = unit % per_tile
+    cdef int64_t tile = unit // (j.outer * per_tile), o = unit // per_tile % j.outer, rest = unit % per_tile
+    cdef int64_t filled = -1
     cdef int64_t band = rest // (j.d.m * j.band), y0 = band * j.band, y1 = min64(y0 + j.band, j.h.m)
     cdef int64_t d, y, n, k, source, copied = -1
     cdef bint through = False       # rows are finished in scratch and streamed from there
@@ -418,14 +416,15 @@ cdef void execute(const job *j, const char *x, const strides3 *sx, char *out, co
     s.ring, s.tags = scratch + j.at_ring, <int64_t *>(scratch + j.at_tags)
     s.tile = NULL
     while unit < unit_hi:
-        # a new (outer, tile): the ring holds nothing of it
+        # a new (tile, outer): the ring holds nothing of it
         s.x = x + o * sx.outer
         if j.long_taps:
             own.m, own.src = 1, tile
             s.tile = &own
         elif j.tile_taps != NULL:
             s.tile = &j.tile_taps[tile]
-        elif s.tile == NULL or j.tiles > 1:
+        elif filled != tile:
+            filled = tile
             fill_row(j, &own, tile * j.tile, min64((tile + 1) * j.tile, j.w.m), scratch + j.at_w,
                      <double *>(scratch + j.at_build))
             s.tile = &own
@@ -479,10 +478,10 @@ cdef void execute(const job *j, const char *x, const strides3 *sx, char *out, co
                         break
                     y0, y1 = y1, min64(y1 + j.band, j.h.m)
                     y = y0
-        tile += 1
-        if tile == j.tiles:
-            tile = 0
-            o += 1
+        o += 1
+        if o == j.outer:
+            o = 0
+            tile += 1
     if so.stream:
         j.level.stream_end()
 
@@ -502,7 +501,6 @@ cdef class Prepared:
     """A job and the memory that it owns."""
     cdef job j
     cdef char *tables
-    cdef readonly bint runs
 
     def __cinit__(self):
         memset(&self.j, 0, sizeof(job))
@@ -565,8 +563,7 @@ def prepare(str dtype, int64_t sample, int64_t outer, int64_t inner, sizes, maps
                 j.load, j.store = level.load[j.dtype][j.acc], level.store[j.dtype][j.acc]
         if j.w.weight_size == 0:
             j.form = FORM_BOX
-        elif j.w.recipe.taps_max in (2, 4) and (j.acc >= ACC_U8 or uniform_count(&j.w.recipe)) and (
-                not m_is_wide(&j.w.recipe)):
+        elif j.w.recipe.taps_max in (2, 4) and (j.acc >= ACC_U8 or uniform_count(&j.w.recipe)):
             j.form = FORM_FIXED
         else:
             j.form = FORM_WIDE
@@ -670,9 +667,11 @@ def prepare(str dtype, int64_t sample, int64_t outer, int64_t inner, sizes, maps
     j.at_sum = at
     if not j.copies:
         for k in range(2):
-            if (j.d if k else j.h).recipe.taps_max > ROW_GROUP or (
-                    k == 0 and (j.long_taps or j.d.recipe.taps_max > ROW_GROUP)):
+            if (j.d if k else j.h).recipe.taps_max > ROW_GROUP or (k == 0 and j.d.recipe.taps_max > ROW_GROUP):
                 at += align64(j.row_bytes // j.stored * j.sum_size)
+    j.at_long = at
+    if j.long_taps:
+        at += align64(inner * j.sum_size)
     j.at_out = at
     if j.store != NULL:
         at += j.row_bytes
@@ -694,10 +693,6 @@ def prepare(str dtype, int64_t sample, int64_t outer, int64_t inner, sizes, maps
     at += build
     j.scratch_bytes = align64(at)
     return p
-
-
-cdef inline bint m_is_wide(const axis_recipe *a) noexcept nogil:
-    return not uniform_count(a) and a.weights != WEIGHTS_I16
 
 
 # ---- arrays ---------------------------------------------------------------
@@ -728,6 +723,7 @@ cdef class CpuKernel:
     cdef int group_end[5]
     cdef cnp.dtype dtype
     cdef int64_t outputs
+    cdef int64_t work       # samples read or written, whichever is more: what threads are judged by
     cdef bint plain         # axes are in memory order
     cdef tuple shapes
     cdef object inverse
@@ -736,10 +732,12 @@ cdef class CpuKernel:
         cdef int i, at = 0
         self.p, self.dtype, self.nd = p, dtype, len(shape)
         self.shapes = (shape, out_shape)
-        self.outputs = 1
+        self.outputs = self.work = 1
         for i in range(self.nd):
             self.shape[i], self.out_shape[i] = shape[i], out_shape[i]
             self.outputs *= out_shape[i]
+            self.work *= shape[i]
+        self.work = max64(self.work, self.outputs)
         for i, group in enumerate(groups):
             for axis in group:
                 self.order[at] = axis
@@ -855,8 +853,8 @@ cdef class CpuKernel:
         cdef char *scratch
         cdef int threads = 1
         cdef int64_t bytes_ = j.scratch_bytes
-        if self.outputs >= SMALL and OPENMP and j.units > 1:
-            threads = min(_get_num_threads(), j.units, self.outputs // (SMALL // 2))
+        if self.work >= SMALL and OPENMP and j.units > 1:
+            threads = min(_get_num_threads(), j.units, self.work // (SMALL // 2))
         if threads > 1 and not region_enter():
             threads = 1
         if threads == 1:
@@ -867,7 +865,7 @@ cdef class CpuKernel:
                     raise MemoryError(f"no memory for {bytes_} bytes of scratch")
                 scratch = memory
             scratch = <char *>align64(<int64_t>scratch)
-            if self.outputs >= SMALL // 16:
+            if self.work >= SMALL // 16:
                 with nogil:
                     execute(j, x, sx, out, so, scratch, 0, j.units)
             else:               # too short to let another thread in
@@ -895,6 +893,6 @@ cdef class CpuKernel:
         if not j.copies:
             text += f", ring {j.ring_d}x{j.ring_h} rows of {j.row_bytes} bytes"
         text += f", {j.scratch_bytes} bytes of scratch per thread"
-        if self.outputs < SMALL:
+        if self.work < SMALL:
             text += ", serial (small)"
         return text

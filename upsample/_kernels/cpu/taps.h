@@ -9,7 +9,7 @@
  * the coordinate rules, a `filter_*` function turns those into taps.  A new
  * filter is one more such function.  Every fused multiply-add is written as
  * fma() or fmaf() and the file is compiled without contraction, so a table has
- * the same bits on every machine.
+ * the same bits on every machine (lanczos: wherever the C library's sin has).
  *
  * Positions are those of the whole axis minus `in_start`: a window (a chunk of
  * a larger axis) has the weights of the whole, and clipping to the window's own
