@@ -607,6 +607,7 @@ DEFINE_BYTES(i8)
 #include "rows_stream.h"
 #define V_BYTES_WHOLE(T) v_window_##T
 #define H_X2_f32 h_zip_f32
+#define V_WHOLE_f32 v_short_f32
 #else
 static int64_t window_bytes_needed(int acc, int32_t taps_max, int64_t outputs)
 {
@@ -616,6 +617,7 @@ static int64_t window_bytes_needed(int acc, int32_t taps_max, int64_t outputs)
 static void window_pack(row_taps *t, int acc, int form, char *memory) { (void)t; (void)acc; (void)form; (void)memory; }
 #define V_BYTES_WHOLE(T) v_sum_##T
 #define H_X2_f32 h_x2_f32
+#define V_WHOLE_f32 v_sum_f32
 #endif
 
 /* ---- nearest: copies ---------------------------------------------------- */
@@ -672,7 +674,8 @@ static void copy_row_x2(void *restrict d_, const void *restrict s_, const row_ta
 
 /* ---- the table ---------------------------------------------------------- */
 
-#define V_FLOAT(T) { { v_sum_##T, v_sum_##T, v_more_##T, v_end_##T }, \
+#define V_WHOLE_f64 v_sum_f64
+#define V_FLOAT(T) { { V_WHOLE_##T, v_sum_##T, v_more_##T, v_end_##T }, \
                      { v_box_##T, v_box_begin_##T, v_box_more_##T, v_box_end_##T } }
 #define V_BYTES(T) { { V_BYTES_WHOLE(T), v_begin_##T, v_more_##T, v_end_##T }, { 0, 0, 0, 0 } }
 

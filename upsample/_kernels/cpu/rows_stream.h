@@ -35,7 +35,8 @@ static void stream_row(void *restrict d_, const void *restrict s_, int64_t bytes
 
 static void stream_end(void) { _mm_sfence(); }
 
-INLINE void v_stream_body(float *restrict d, const float *const *x, const float *w, int64_t n, int taps)
+/* n is a multiple of VL, or the rest is done in one masked step (not when streaming). */
+INLINE void v_body(float *restrict d, const float *const *x, const float *w, int64_t n, int taps, int stream)
 {
     const float *restrict x0 = x[0], *restrict x1 = x[1], *restrict x2 = x[2], *restrict x3 = x[3];
 #if VL == 16
@@ -45,12 +46,33 @@ INLINE void v_stream_body(float *restrict d, const float *const *x, const float 
 #endif
     const vf w0 = SPLAT(w[0]), w1 = SPLAT(w[1]);
     const vf w2 = SPLAT(taps > 2 ? w[2] : 0), w3 = SPLAT(taps > 3 ? w[3] : 0);
-    for (int64_t i = 0; i < n; i += VL) {
+    int64_t i = 0;
+    for (; i + VL <= n; i += VL) {
         vf a = V_FMA(w0, V_LOAD(x0 + i), V_MUL(w1, V_LOAD(x1 + i)));
         if (taps > 2) a = V_FMA(w2, V_LOAD(x2 + i), a);
         if (taps > 3) a = V_FMA(w3, V_LOAD(x3 + i), a);
-        V_STREAM(d + i, a);
+        if (stream) V_STREAM(d + i, a);
+        else V_STORE(d + i, a);
     }
+    if (i < n) {
+        vf a = V_FMA(w0, V_LOAD_FIRST(x0 + i, n - i), V_MUL(w1, V_LOAD_FIRST(x1 + i, n - i)));
+        if (taps > 2) a = V_FMA(w2, V_LOAD_FIRST(x2 + i, n - i), a);
+        if (taps > 3) a = V_FMA(w3, V_LOAD_FIRST(x3 + i, n - i), a);
+        V_STORE_FIRST(d + i, a, n - i);
+    }
+}
+
+/* v_sum_f32 with two and four taps in as few instructions as short rows deserve. */
+static void v_short_f32(void *restrict d, const void *const *rows, const void *w, int64_t n, int32_t taps, int32_t last)
+{
+    if (taps == 2) {
+        const float *x[4] = { rows[0], rows[1], rows[0], rows[1] };
+        v_body(d, x, w, n, 2, 0);
+    } else if (taps == 4) {
+        const float *x[4] = { rows[0], rows[1], rows[2], rows[3] };
+        v_body(d, x, w, n, 4, 0);
+    } else
+        v_sum_f32(d, rows, w, n, taps, last);
 }
 
 /* v_sum_f32, streamed where it has 2 or 4 taps. */
@@ -64,8 +86,8 @@ static void v_stream_f32(void *restrict d_, const void *const *rows, const void 
     const float *x[4];
     if (head) v_sum_f32(d, rows, w, head, taps, last);
     for (int32_t k = 0; k < 4; k++) x[k] = (const float *)rows[k < taps ? k : 0] + head;
-    if (taps == 2) v_stream_body(d + head, x, w, body, 2);
-    else v_stream_body(d + head, x, w, body, 4);
+    if (taps == 2) v_body(d + head, x, w, body, 2, 1);
+    else v_body(d + head, x, w, body, 4, 1);
     if (head + body < n) {
         for (int32_t k = 0; k < taps; k++) part[k] = (const float *)rows[k] + head + body;
         v_sum_f32(d + head + body, part, w, n - head - body, taps, last);

@@ -337,6 +337,29 @@ cdef void sum_h(const job *j, const run_state *s, const axis_taps *t, int64_t z,
     j.h.ops.end(dst, total, n, last)
 
 
+cdef int64_t sum_rows(const job *j, const run_state *s, const axis_taps *t, int64_t z, int64_t y, int64_t stop,
+                      char *row, int64_t step, int64_t n, bint stream) noexcept nogil:
+    """Output rows y to stop, the plain case of the H pass with nothing decided per row: how many were made."""
+    cdef const void *rows[ROW_GROUP]
+    cdef int64_t K = j.h.recipe.taps_max, size = K * j.h.weight_size, last = j.h.n - 1, first, at, slot, k, o
+    cdef int64_t mask = j.ring_h - 1, plane = (z & (j.ring_d - 1)) * j.ring_h, base = z * j.h.n
+    cdef v_fn add = j.level.stream[j.acc] if stream else j.h.ops.whole
+    cdef int32_t shift = j.h.recipe.shift
+    for o in range(y - t.lo, stop - t.lo):
+        first = t.first[o]
+        for k in range(K):
+            at = first + k
+            at = 0 if at < 0 else last if at > last else at
+            slot = plane + (at & mask)
+            rows[k] = s.ring + slot * j.row_bytes
+            if s.tags[slot] != base + at:
+                make_row(j, s, s.ring + slot * j.row_bytes, z, at)
+                s.tags[slot] = base + at
+        add(row, rows, t.weights + o * size, n, <int32_t>K, shift)
+        row += step
+    return stop - y
+
+
 cdef void sum_pixels(const job *j, const run_state *s, const axis_taps *t, int64_t z, int64_t y, char *dst) noexcept nogil:
     """Output row y straight from two input rows, pixel by pixel: rows of many channels would leave the cache."""
     cdef const void *corners[4]
@@ -454,6 +477,10 @@ cdef void execute(const job *j, const char *x, const strides3 *sx, char *out, co
                 target = scratch + j.at_out if j.store != NULL else scratch + j.at_row if through else row
                 if j.d.has_pass:
                     sum_d(j, &s, &td, &th, d, y, target, n, direct)
+                elif j.plain_h and not through and j.store == NULL:
+                    k = sum_rows(j, &s, &th, d, y, min64(min64(y1, th.hi), y + unit_hi - unit), row, so.h, n, direct) - 1
+                    unit += k
+                    y += k
                 elif j.pixels:
                     sum_pixels(j, &s, &th, d, y, target)
                 elif j.h.has_pass:
@@ -571,6 +598,8 @@ def prepare(str dtype, int64_t sample, int64_t outer, int64_t inner, sizes, maps
             j.d.weight_size != 0 and j.h.weight_size != 0)
         j.pixels = j.form == FORM_FIXED and j.acc <= ACC_F64 and j.load == NULL and not j.d.has_pass and (
             j.h.recipe.taps_max == 2 and j.h.weight_size != 0 and uniform_count(&j.h.recipe) and j.w.recipe.taps_max == 2 and inner >= DIRECT_CHANNELS)
+        j.plain_h = not j.d.has_pass and j.h.has_pass and not j.pixels and uniform_count(&j.h.recipe) and (
+            j.h.weight_size != 0)
         j.h.ops = level.v[j.acc][0 if j.h.weight_size else 1]
         j.d.ops = level.v[j.acc][0 if j.d.weight_size else 1]
 
