@@ -139,11 +139,10 @@ def test_the_commands_name_files_that_exist():
     assert all((ROOT / name).is_file() for name in named)
 
 
-def test_the_place_for_measurements_is_there():
-    assert README.read_text(encoding="utf-8").splitlines().count("<!-- performance -->") == 1
-
-
-# ---- links -------------------------------------------------------------------------------------------------
+def test_the_performance_figures_come_with_their_command():
+    part = README.read_text(encoding="utf-8").partition("## Performance")[2].partition("\n## ")[0]
+    assert "python asv_bench/compare.py --threads 1 2" in part
+    assert re.search(r"^\| .* \| [\d.]+ \|", part, re.MULTILINE)
 
 
 def prose(text: str) -> str:
