@@ -616,6 +616,8 @@ STRUCTURED: dict[str, Any] = {
     "with-titles": [(("Title", "a"), "i4"), ("b", "S5")],
     "swapped-text": [("name", ">U2"), ("when", ">M8[ms]")],
 }
+# NumPy 1 does not swap the bytes of times without a unit when it assigns them.
+NUMPY_2 = int(np.__version__.partition(".")[0]) >= 2
 FIXED = [
     *(c for c in np.typecodes["All"] if c not in "OSUVcmM"), "c",
     *("S1", "S2", "S3", "S7", "S16", "S33", "U1", "U2", "U5"),
