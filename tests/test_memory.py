@@ -368,7 +368,7 @@ FAR: dict[str, tuple[str, tuple[int, ...], dict[str, Any]]] = {
     "area-in": ("uint8", (1, 1, 46349, 46341), {"mode": "area", "size": (301, 299)}),
     "bilinear-in": ("uint8", (46349, 15447, 3), {"mode": "bilinear", "size": (301, 299), "layout": "HWC"}),
     "long-axis-in": ("uint8", (2**31 + 9,), {"mode": "linear", "size": 2001, "layout": "W"}),
-    "area-of-all": ("uint8", (2**31 - 9,), {"mode": "area", "size": 1, "layout": "W", "numerics": "exact"}),
+    "area-of-all": ("uint16", (2**31 - 9,), {"mode": "area", "size": 1, "layout": "W", "numerics": "exact"}),
 }
 
 
