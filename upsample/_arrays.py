@@ -145,6 +145,16 @@ def check_out(out: Any, out_shape: tuple[int, ...], dtype: np.dtype[Any], x: Arr
             raise ValueError("out may share memory with the input: pass an array of its own")
 
 
+def output_for(plan: Any, x: Array, out: Any) -> Array:
+    """Refuse an input that the plan is not for; then `out`, checked, or a new output."""
+    if x.shape != plan.shape or native(x.dtype) != plan.dtype:
+        raise ValueError(f"expected {plan.dtype} of shape {plan.shape}, got {x.dtype} of shape {x.shape}")
+    if out is None:
+        return empty_output(plan.out_shape, x)
+    check_out(out, plan.out_shape, plan.dtype, x)
+    return out
+
+
 def write(out: Array, values: Array) -> None:
     """Fill `out`, without asking the subclass that it may be."""
     (out.view(np.ndarray) if isinstance(out, np.ndarray) else out)[...] = values

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from .._arrays import check_out, empty_output, native, output_order, write
+from .._arrays import output_for, output_order, write
 from .._kernels.cpu import skeleton
 from . import register_backend
 
@@ -91,12 +91,7 @@ class Copy:
         self.plan = plan
 
     def __call__(self, x: Any, out: Any = None) -> Any:
-        if x.shape != self.plan.shape or native(x.dtype) != self.plan.dtype:
-            raise ValueError(f"expected {self.plan.dtype} of shape {self.plan.shape}, got {x.dtype} of shape {x.shape}")
-        if out is None:
-            out = empty_output(self.plan.out_shape, x)
-        else:
-            check_out(out, self.plan.out_shape, self.plan.dtype, x)
+        out = output_for(self.plan, x, out)
         if out.size:
             write(out, x)
         return out
@@ -125,12 +120,7 @@ class Transposed:
         self.kernel = backend.prepare(moved, like)
 
     def __call__(self, x: Any, out: Any = None) -> Any:
-        if x.shape != self.plan.shape or native(x.dtype) != self.plan.dtype:
-            raise ValueError(f"expected {self.plan.dtype} of shape {self.plan.shape}, got {x.dtype} of shape {x.shape}")
-        if out is None:
-            out = empty_output(self.plan.out_shape, x)
-        else:
-            check_out(out, self.plan.out_shape, self.plan.dtype, x)
+        out = output_for(self.plan, x, out)
         made = self.kernel(np.ascontiguousarray(x.transpose(self.order)))
         write(out, made.transpose(self.inverse))
         return out

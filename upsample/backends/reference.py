@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from .._arrays import check_out, dtype_name, empty_output, write
+from .._arrays import output_for, write
 from . import register_backend
 
 if TYPE_CHECKING:
@@ -32,12 +32,7 @@ class Reference:
             return "object arrays are not supported"
 
         def kernel(x: Any, out: Any = None) -> Any:
-            if x.shape != plan.shape or dtype_name(x.dtype) != dtype_name(plan.dtype):
-                raise ValueError(f"expected {plan.dtype} of shape {plan.shape}, got {x.dtype} of shape {x.shape}")
-            if out is None:
-                out = empty_output(plan.out_shape, x)
-            else:
-                check_out(out, plan.out_shape, plan.dtype, x)
+            out = output_for(plan, x, out)
             write(out, run(plan, x))
             return out
 
