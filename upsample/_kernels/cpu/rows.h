@@ -46,6 +46,8 @@ struct row_taps {
     const int32_t *left, *block_counts;
     const uint8_t *pick;
     const void *packed;
+    int32_t pair, edges;        /* X2: whether `pair` takes this tile; windows at either end (rows_pair.h) */
+    const uint8_t *zip;
 };
 
 typedef void (*load_fn)(void *acc, const void *src, int64_t n);
@@ -53,6 +55,10 @@ typedef void (*store_fn)(void *dst, const void *acc, int64_t n);
 typedef void (*copy_fn)(void *dst, const void *src, const row_taps *t, int64_t size);
 /* `last` is the divisor of a box or the shift of integer weights. */
 typedef void (*v_fn)(void *dst, const void *const *rows, const void *w, int64_t n, int32_t taps, int32_t last);
+/* Two output rows from `rows`, the last of which is made from `src` and kept in `fresh`; with d1 NULL the W pass alone, to
+ * d0.  `spare` has room for two rows where they are to be streamed.  0: not with these weights, nothing was written. */
+typedef int (*pair_fn)(void *d0, void *d1, void *fresh, const void *const *rows, const void *src, const row_taps *t,
+                       const void *w0, const void *w1, int32_t shift, void *spare);
 typedef void (*v_end_fn)(void *dst, const void *acc, int64_t n, int32_t last);
 typedef void (*part_fn)(void *sum, const void *x, const void *w, int64_t taps, int64_t inner, int first);
 typedef void (*taps_fn)(const axis_recipe *a, int64_t lo, int64_t hi, int64_t *first, int32_t *count, void *w,
@@ -73,6 +79,7 @@ typedef struct {
     v_ops v[ACC_COUNT][2];      /* weighted, box */
     /* four rows at once: sums along H of two planes, then their sum along D */
     void (*square[2])(void *dst, const void *const *rows, const void *wh, const void *wd, int64_t n);
+    pair_fn pair[DTYPE_COUNT][2];       /* 2 taps, 4 taps; of the dtype's usual accumulator; NULL where there is none */
     /* for outputs that leave the cache; NULL where there is no such thing */
     v_fn stream[ACC_COUNT];
     void (*stream_row)(void *dst, const void *src, int64_t bytes);

@@ -605,8 +605,10 @@ DEFINE_BYTES(i8)
 #if defined(__AVX2__)
 #include "rows_window.h"
 #include "rows_stream.h"
+#include "rows_pair.h"
 #define V_BYTES_WHOLE(T) v_window_##T
-#define H_X2_f32 h_zip_f32
+#define H_X2(T) h_pair_##T
+#define PACK pack_tables
 #define V_WHOLE_f32 v_short_f32
 #else
 static int64_t window_bytes_needed(int acc, int32_t taps_max, int64_t outputs)
@@ -614,9 +616,10 @@ static int64_t window_bytes_needed(int acc, int32_t taps_max, int64_t outputs)
     (void)acc; (void)taps_max; (void)outputs;
     return 0;
 }
-static void window_pack(row_taps *t, int acc, int form, char *memory) { (void)t; (void)acc; (void)form; (void)memory; }
+static void no_pack(row_taps *t, int acc, int form, char *memory) { (void)t; (void)acc; (void)form; (void)memory; }
+#define PACK no_pack
 #define V_BYTES_WHOLE(T) v_sum_##T
-#define H_X2_f32 h_x2_f32
+#define H_X2(T) h_x2_##T
 #define V_WHOLE_f32 v_sum_f32
 #endif
 
@@ -688,11 +691,14 @@ static const row_table table = {
     .store = { { store_f32_f32, store_f32_f64 }, { 0, store_f64_f64 }, { store_f16_f32, store_f16_f64 },
                { store_bf16_f32, store_bf16_f64 }, { store_u8_f32, store_u8_f64 }, { store_i8_f32, store_i8_f64 },
                { store_u16_f32, store_u16_f64 }, { store_i16_f32, store_i16_f64 } },
-    .h = { { h_fixed_f32, h_wide_f32, h_box_f32, H_X2_f32 }, { h_fixed_f64, h_wide_f64, h_box_f64, h_x2_f64 },
-           { h_fixed_u8, h_wide_u8, 0, h_x2_u8 }, { h_fixed_i8, h_wide_i8, 0, h_x2_i8 } },
+    .h = { { h_fixed_f32, h_wide_f32, h_box_f32, H_X2(f32) }, { h_fixed_f64, h_wide_f64, h_box_f64, h_x2_f64 },
+           { h_fixed_u8, h_wide_u8, 0, H_X2(u8) }, { h_fixed_i8, h_wide_i8, 0, h_x2_i8 } },
     .v = { V_FLOAT(f32), V_FLOAT(f64), V_BYTES(u8), V_BYTES(i8) },
     .square = { v_square_f32, v_square_f64 },
 #if defined(__AVX2__)
+    .pair = { [DTYPE_F32] = { pair_f32_2, pair_f32_4 }, [DTYPE_F16] = { pair_f16_2, pair_f16_4 },
+              [DTYPE_BF16] = { pair_bf16_2, pair_bf16_4 }, [DTYPE_U16] = { pair_u16_2, pair_u16_4 },
+              [DTYPE_U8] = { pair_u8_2, pair_u8_4 } },
     .stream = { v_stream_f32, 0, 0, 0 },
     .stream_row = stream_row,
     .stream_end = stream_end,
@@ -702,7 +708,7 @@ static const row_table table = {
     .copy = copy_row,
     .copy_x2 = copy_row_x2,
     .pack_bytes = window_bytes_needed,
-    .pack = window_pack,
+    .pack = PACK,
 };
 
 const row_table *const ROWS_TABLE = &table;

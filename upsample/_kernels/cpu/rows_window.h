@@ -250,9 +250,9 @@ static int64_t window_bytes_needed(int acc, int32_t taps_max, int64_t outputs)
 {
     int64_t blocks = (outputs + VL - 1) / VL;
     if (acc == ACC_F32)
-        return taps_max > WINDOW_TAPS_MAX ? 0 : blocks * taps_max * (4 + VL + 4 * VL) + blocks * VL * 4 + 4 * 64;
+        return taps_max > WINDOW_TAPS_MAX ? 0 : blocks * taps_max * (4 + VL + 4 * VL) + blocks * VL * 4 + 4 * 64 + 2 * VL;
     if (acc == ACC_F64 || (taps_max + 1) / 2 > BYTE_PAIRS_MAX) return 0;
-    return blocks * ((taps_max + 1) / 2) * (4 * (BYTE_BLOCK / BYTE_LANES) + 2 * BYTE_PICK) + 3 * 64;
+    return blocks * ((taps_max + 1) / 2) * (4 * (BYTE_BLOCK / BYTE_LANES) + 2 * BYTE_PICK) + 5 * 64;
 }
 
 static void pack_f32(row_taps *t, int form, char *memory)

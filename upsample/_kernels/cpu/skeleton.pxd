@@ -18,6 +18,9 @@ cdef extern from "rows.h" nogil:
         const int32_t *count
         const void *weights
         void (*window)(void *dst, const void *src, const row_taps *t) noexcept nogil
+        int32_t pair, edges
+    ctypedef int (*pair_fn)(void *d0, void *d1, void *fresh, const void **rows, const void *src, const row_taps *t,
+                            const void *w0, const void *w1, int32_t shift, void *spare) noexcept nogil
     ctypedef void (*load_fn)(void *acc, const void *src, int64_t n) noexcept nogil
     ctypedef void (*store_fn)(void *dst, const void *acc, int64_t n) noexcept nogil
     ctypedef void (*h_fn)(void *dst, const void *src, const row_taps *t) noexcept nogil
@@ -41,6 +44,7 @@ cdef extern from "rows.h" nogil:
         h_fn h[4][4]
         v_ops v[4][2]
         void (*square[2])(void *dst, const void **rows, const void *wh, const void *wd, int64_t n) noexcept nogil
+        pair_fn pair[8][2]
         v_fn stream[4]
         void (*stream_row)(void *dst, const void *src, int64_t bytes_) noexcept nogil
         void (*stream_end)() noexcept nogil
@@ -103,6 +107,7 @@ cdef struct job:
     int64_t sum_size        # bytes of a sample while a long sum runs
     load_fn load            # NULL where the dtype is what passes work on
     store_fn store
+    pair_fn pair            # two output rows at once where a tile is x2; NULL where there is no such thing
     int64_t tile            # outputs along W per tile
     int64_t tiles, band, bands
     int64_t ring_d, ring_h  # powers of two

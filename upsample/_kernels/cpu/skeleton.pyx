@@ -78,7 +78,6 @@ cdef enum:
     PART_SAMPLES = 1 << 15      # ... of so many samples
     PACK_CHANNELS = 15          # more channels fill vectors without windows
     DIRECT_CHANNELS = 16        # with so many, two by two pixels are summed without a ring
-    X2_PAIRS = 16               # in float32, shorter rows are windows
     X2_CHANNELS = 8             # more channels fill vectors without interleaving
 
 cdef dict DTYPES = {
@@ -198,6 +197,7 @@ cdef void fill_row(const job *j, row_taps *t, int64_t lo, int64_t hi, char *memo
     cdef int64_t last = 0, n = j.w.n
     cdef char *packed = memory + row_table_bytes(j, m) - pack_bytes(j, m)
     t.window = NULL
+    t.pair = t.edges = 0
     j.level.taps(a, lo, hi, first, count, raw if size else NULL, build)
     t.m, t.inner, t.taps_max, t.shift = m, j.inner, a.taps_max, a.shift
     t.src = clip(first[0], n)
@@ -229,8 +229,8 @@ cdef void fill_row(const job *j, row_taps *t, int64_t lo, int64_t hi, char *memo
                 (<short *>weights)[k * m + o] = (<short *>raw)[o * K + k]
     t.n = last - t.src + 1
     find_x2(t, first, lo, n, size)
-    if pack_bytes(j, m) and (j.acc != ACC_F32 or t.inside_hi - t.inside_lo < X2_PAIRS):
-        j.level.pack(t, j.acc, j.form, packed)
+    if pack_bytes(j, m):
+        j.level.pack(t, j.acc, FORM_X2 if t.inside_hi > t.inside_lo else j.form, packed)
 
 
 cdef void find_x2(row_taps *t, const int64_t *first, int64_t lo, int64_t n, int64_t size) noexcept nogil:
@@ -265,6 +265,7 @@ cdef struct run_state:
     char *ring
     int64_t *tags
     const row_taps *tile
+    char *through           # rows are finished here and streamed from here; NULL: they are not
 
 
 cdef inline const char *w_row(const job *j, const run_state *s, int64_t z, int64_t y) noexcept nogil:
@@ -277,12 +278,16 @@ cdef inline const char *w_row(const job *j, const run_state *s, int64_t z, int64
     return row
 
 
+cdef inline const char *source_row(const job *j, const run_state *s, int64_t z, int64_t y) noexcept nogil:
+    return s.x + z * s.sx.d + y * s.sx.h + s.tile.src * j.inner * j.sample
+
+
 cdef inline void make_row(const job *j, const run_state *s, char *row, int64_t z, int64_t y) noexcept nogil:
     cdef const row_taps *t = s.tile
     if j.long_taps:
         make_long_row(j, s, row, z, y)
         return
-    cdef const char *src = s.x + z * s.sx.d + y * s.sx.h + t.src * j.inner * j.sample
+    cdef const char *src = source_row(j, s, z, y)
     if j.load != NULL:
         j.load(s.scratch + j.at_line, src, t.n * j.inner)
         src = s.scratch + j.at_line
@@ -337,25 +342,57 @@ cdef void sum_h(const job *j, const run_state *s, const axis_taps *t, int64_t z,
     j.h.ops.end(dst, total, n, last)
 
 
+cdef inline void finish_row(const job *j, const run_state *s, char *row, char *target, int64_t n) noexcept nogil:
+    """A row of sums, stored in its dtype, and streamed where it is streamed."""
+    if j.store != NULL:
+        j.store(s.through if s.through != NULL else row, target, n)
+    if s.through != NULL:
+        j.level.stream_row(row, s.through, n * j.sample)
+
+
 cdef int64_t sum_rows(const job *j, const run_state *s, const axis_taps *t, int64_t z, int64_t y, int64_t stop,
                       char *row, int64_t step, int64_t n, bint stream) noexcept nogil:
     """Output rows y to stop, the plain case of the H pass with nothing decided per row: how many were made."""
     cdef const void *rows[ROW_GROUP]
-    cdef int64_t K = j.h.recipe.taps_max, size = K * j.h.weight_size, last = j.h.n - 1, first, at, slot, k, o
-    cdef int64_t mask = j.ring_h - 1, plane = (z & (j.ring_d - 1)) * j.ring_h, base = z * j.h.n
+    cdef int64_t K = j.h.recipe.taps_max, size = K * j.h.weight_size, last = j.h.n - 1, first, at, slot, k, o = y - t.lo
+    cdef int64_t mask = j.ring_h - 1, plane = (z & (j.ring_d - 1)) * j.ring_h, base = z * j.h.n, end = stop - t.lo, newest
     cdef v_fn add = j.level.stream[j.acc] if stream else j.h.ops.whole
+    cdef pair_fn pair = j.pair if s.tile.pair and j.pair != NULL else NULL
     cdef int32_t shift = j.h.recipe.shift
-    for o in range(y - t.lo, stop - t.lo):
+    cdef char *target
+    cdef char *spare = s.scratch + j.at_row if stream or s.through != NULL else NULL
+    while o < end:
         first = t.first[o]
-        for k in range(K):
-            at = first + k
-            at = 0 if at < 0 else last if at > last else at
-            slot = plane + (at & mask)
+        newest = first + K - 1
+        at = K
+        if pair != NULL and o + 1 < end and t.first[o + 1] == first and 0 <= newest <= last:
+            if s.tags[plane + (newest & mask)] != base + newest:
+                at = K - 1          # the newest row is made on the way
+        for k in range(at):
+            newest = first + k
+            newest = 0 if newest < 0 else last if newest > last else newest
+            slot = plane + (newest & mask)
             rows[k] = s.ring + slot * j.row_bytes
-            if s.tags[slot] != base + at:
-                make_row(j, s, s.ring + slot * j.row_bytes, z, at)
-                s.tags[slot] = base + at
-        add(row, rows, t.weights + o * size, n, <int32_t>K, shift)
+            if s.tags[slot] != base + newest:
+                make_row(j, s, s.ring + slot * j.row_bytes, z, newest)
+                s.tags[slot] = base + newest
+        if at < K:
+            newest = first + K - 1
+            slot = plane + (newest & mask)
+            rows[K - 1] = s.ring + slot * j.row_bytes
+            at = pair(row, row + step, <void *>rows[K - 1], rows, source_row(j, s, z, newest), s.tile, t.weights + o * size,
+                      t.weights + (o + 1) * size, shift, spare)
+            if at:
+                s.tags[slot] = base + newest
+                o += 2
+                row += 2 * step
+                continue
+            make_row(j, s, s.ring + slot * j.row_bytes, z, newest)
+            s.tags[slot] = base + newest
+        target = s.scratch + j.at_out if j.store != NULL else s.through if s.through != NULL else row
+        add(target, rows, t.weights + o * size, n, <int32_t>K, shift)
+        finish_row(j, s, row, target, n)
+        o += 1
         row += step
     return stop - y
 
@@ -419,8 +456,7 @@ cdef void execute(const job *j, const char *x, const strides3 *sx, char *out, co
     cdef int64_t tile = unit // (j.outer * per_tile), o = unit // per_tile % j.outer, rest = unit % per_tile
     cdef int64_t filled = -1
     cdef int64_t band = rest // (j.d.m * j.band), y0 = band * j.band, y1 = min64(y0 + j.band, j.h.m)
-    cdef int64_t d, y, n, k, source, copied = -1
-    cdef bint through = False       # rows are finished in scratch and streamed from there
+    cdef int64_t d, y, n, k, made, source, copied = -1
     cdef bint direct = False        # the last sum streams itself
     rest -= y0 * j.d.m
     d = rest // (y1 - y0)
@@ -434,10 +470,10 @@ cdef void execute(const job *j, const char *x, const strides3 *sx, char *out, co
     if so.stream:
         direct = not j.copies and j.store == NULL and not j.square and not j.pixels and j.level.stream[j.acc] != NULL and (
             j.d.has_pass and j.d.weight_size != 0 or not j.d.has_pass and j.h.has_pass and j.h.weight_size != 0)
-        through = not direct
     s.sx, s.scratch = sx, scratch
     s.ring, s.tags = scratch + j.at_ring, <int64_t *>(scratch + j.at_tags)
     s.tile = NULL
+    s.through = scratch + j.at_row if so.stream and not direct else NULL
     while unit < unit_hi:
         # a new (tile, outer): the ring holds nothing of it
         s.x = x + o * sx.outer
@@ -461,38 +497,38 @@ cdef void execute(const job *j, const char *x, const strides3 *sx, char *out, co
                 seek(j, &j.d, &td, d, scratch, j.at_d)
             if j.h.has_pass:
                 seek(j, &j.h, &th, y, scratch, j.at_h)
+            made = 1
             if j.copies:
                 source = clip(td.first[d - td.lo], j.d.n) if j.d.has_pass else d
                 source = source * j.h.n + (clip(th.first[y - th.lo], j.h.n) if j.h.has_pass else y)
-                target = scratch + j.at_row if through else row
+                target = row if s.through == NULL else s.through
                 if source != copied:
                     (j.level.copy_x2 if s.tile.inside_hi > s.tile.inside_lo else j.level.copy)(
                         target,
                         s.x + source // j.h.n * sx.d + source % j.h.n * sx.h + s.tile.src * j.inner * j.sample,
                         s.tile, j.inner * j.sample)
-                elif not through:
+                elif s.through == NULL:
                     memcpy(row, previous, n * j.sample)
                 previous, copied = row, source
+                if s.through != NULL:
+                    j.level.stream_row(row, s.through, n * j.sample)
+            elif j.plain_h:
+                made = sum_rows(j, &s, &th, d, y, min64(min64(y1, th.hi), y + unit_hi - unit), row, so.h, n, direct)
+            elif not j.d.has_pass and not j.h.has_pass and j.pair != NULL and s.tile.pair:
+                j.pair(row, NULL, NULL, NULL, source_row(j, &s, d, y), s.tile, NULL, NULL, 0, s.through)
             else:
-                target = scratch + j.at_out if j.store != NULL else scratch + j.at_row if through else row
+                target = scratch + j.at_out if j.store != NULL else row if s.through == NULL else s.through
                 if j.d.has_pass:
                     sum_d(j, &s, &td, &th, d, y, target, n, direct)
-                elif j.plain_h and not through and j.store == NULL:
-                    k = sum_rows(j, &s, &th, d, y, min64(min64(y1, th.hi), y + unit_hi - unit), row, so.h, n, direct) - 1
-                    unit += k
-                    y += k
                 elif j.pixels:
                     sum_pixels(j, &s, &th, d, y, target)
                 elif j.h.has_pass:
                     sum_h(j, &s, &th, d, y, target, n, direct)
                 else:
                     make_row(j, &s, target, d, y)
-                if j.store != NULL:
-                    j.store(scratch + j.at_row if through else row, target, n)
-            if through:
-                j.level.stream_row(row, scratch + j.at_row, n * j.sample)
-            unit += 1
-            y += 1
+                finish_row(j, &s, row, target, n)
+            unit += made
+            y += made
             if y == y1:
                 d += 1
                 y = y0
@@ -600,6 +636,10 @@ def prepare(str dtype, int64_t sample, int64_t outer, int64_t inner, sizes, maps
             j.h.recipe.taps_max == 2 and j.h.weight_size != 0 and uniform_count(&j.h.recipe) and j.w.recipe.taps_max == 2 and inner >= DIRECT_CHANNELS)
         j.plain_h = not j.d.has_pass and j.h.has_pass and not j.pixels and uniform_count(&j.h.recipe) and (
             j.h.weight_size != 0)
+        if j.form == FORM_FIXED and (j.acc == ACC_F32 or j.acc == ACC_U8 and j.dtype == DTYPE_U8):
+            j.pair = level.pair[j.dtype][0 if j.w.recipe.taps_max == 2 else 1]
+            if j.h.has_pass and j.h.recipe.taps_max != j.w.recipe.taps_max or j.dtype == DTYPE_U8 and j.acc != ACC_U8:
+                j.pair = NULL
         j.h.ops = level.v[j.acc][0 if j.h.weight_size else 1]
         j.d.ops = level.v[j.acc][0 if j.d.weight_size else 1]
 
@@ -706,7 +746,7 @@ def prepare(str dtype, int64_t sample, int64_t outer, int64_t inner, sizes, maps
         at += j.row_bytes
     j.at_row = at
     if outer * j.d.m * j.h.m * j.w.m * inner * sample >= STREAM_BYTES:
-        at += align64(j.tile * inner * sample) + 64
+        at += 2 * align64(j.tile * inner * sample) + 64
     j.at_d = at
     if j.d.has_pass and "d" not in keep:
         at += axis_table_bytes(&j.d, j.d.block)
@@ -916,7 +956,8 @@ cdef class CpuKernel:
         cdef const job *j = &self.p.j
         x2 = j.tile_taps != NULL and j.tile_taps[0].inside_hi > j.tile_taps[0].inside_lo
         windows = j.tile_taps != NULL and j.tile_taps[0].window != NULL
-        form = "pixels, with H" if j.pixels else "taps in parts" if j.long_taps else "windows" if windows else ("copied pixels" if j.copies else FORM_NAMES[j.form]) if not x2 else "x2 copied" if j.copies else "x2"
+        pair = j.pair != NULL and j.tile_taps != NULL and j.tile_taps[0].pair and (j.plain_h or not j.h.has_pass) and not j.d.has_pass
+        form = "pixels, with H" if j.pixels else "taps in parts" if j.long_taps else "windows" if windows else ("copied pixels" if j.copies else FORM_NAMES[j.form]) if not x2 else "x2 copied" if j.copies else "x2, two rows at once" if pair and j.h.has_pass else "x2, stored at once" if pair else "x2"
         text = (f"level {j.level.name.decode()}, outer={j.outer} D={j.d.n}->{j.d.m} H={j.h.n}->{j.h.m} "
                 f"W={j.w.n}->{j.w.m} inner={j.inner}, W pass: {form}, {j.tiles} tile(s) of {j.tile}")
         if not j.copies:

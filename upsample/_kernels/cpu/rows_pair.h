@@ -1,0 +1,507 @@
+/* Whole factor 2: a new input row becomes two output rows in one sweep.
+ *
+ * Between two input rows lie two output rows that need the same K rows resampled along
+ * W, all but the newest of which are in the ring already.  So one loop over the columns
+ * makes the newest row (even and odd sums, interleaved in registers), keeps it for the
+ * next rows, sums it with the others and stores both outputs, converted: nothing is
+ * loaded twice, and stores are spread evenly over the arithmetic, which is what keeps
+ * memory busy.  The first and the last samples of a row, whose taps are clipped, are
+ * windows (as in rows_window.h), so there is no scalar edge.
+ *
+ * Sums have the order of the plain primitives, so bits are theirs.
+ * Included by rows_impl.h at levels with AVX2 or AVX-512, after rows_stream.h.
+ */
+
+#define PAIR_CHANNELS 4
+#define LONG_ROW 4096           /* bytes; with shorter ones the ends cost more than finishing the row aside */
+
+/* ---- samples in and out --------------------------------------------------- */
+
+#if VL == 16
+#define WORDS __m256i
+#define W_LOAD(p) _mm256_loadu_si256((const __m256i *)(p))
+#define W_STORE(p, x) _mm256_storeu_si256((__m256i *)(p), x)
+#define WIDEN(x) _mm512_cvtepu16_epi32(x)
+#define I_TO_F(x) _mm512_cvtepi32_ps(x)
+#define F_TO_I(x) _mm512_cvtps_epi32(x)
+#define AS_I(x) _mm512_castps_si512(x)
+#define AS_F(x) _mm512_castsi512_ps(x)
+#define I_OP(name) _mm512_##name
+#define SPLAT_I(v) _mm512_set1_epi32(v)
+#define V_OP(name) _mm512_##name
+#define NARROW(x) _mm512_cvtepi32_epi16(x)
+INLINE vi quiet_nan(vi rounded, vf x)
+{
+    vi kept = _mm512_or_si512(_mm512_srli_epi32(AS_I(x), 16), SPLAT_I(0x40));
+    return _mm512_mask_blend_epi32(_mm512_cmp_ps_mask(x, x, _CMP_UNORD_Q), rounded, kept);
+}
+#else
+#define WORDS __m128i
+#define W_LOAD(p) _mm_loadu_si128((const __m128i *)(p))
+#define W_STORE(p, x) _mm_storeu_si128((__m128i *)(p), x)
+#define WIDEN(x) _mm256_cvtepu16_epi32(x)
+#define I_TO_F(x) _mm256_cvtepi32_ps(x)
+#define F_TO_I(x) _mm256_cvtps_epi32(x)
+#define AS_I(x) _mm256_castps_si256(x)
+#define AS_F(x) _mm256_castsi256_ps(x)
+#define I_OP(name) _mm256_##name
+#define SPLAT_I(v) _mm256_set1_epi32(v)
+#define V_OP(name) _mm256_##name
+#define NARROW(x) _mm_packus_epi32(_mm256_castsi256_si128(x), _mm256_extracti128_si256(x, 1))
+INLINE vi quiet_nan(vi rounded, vf x)
+{
+    vi kept = _mm256_or_si256(_mm256_srli_epi32(AS_I(x), 16), SPLAT_I(0x40));
+    return _mm256_blendv_epi8(rounded, kept, AS_I(_mm256_cmp_ps(x, x, _CMP_UNORD_Q)));
+}
+#endif
+
+#define SAMPLE_BYTES(dtype) ((dtype) == DTYPE_F32 ? 4 : 2)
+
+INLINE vf samples_in(int dtype, const char *p)
+{
+    if (dtype == DTYPE_F32) return V_LOAD((const float *)p);
+    WORDS w = W_LOAD(p);
+    if (dtype == DTYPE_F16) return V_OP(cvtph_ps)(w);
+    if (dtype == DTYPE_BF16) return AS_F(I_OP(slli_epi32)(WIDEN(w), 16));
+    return I_TO_F(WIDEN(w));
+}
+
+/* 16-bit dtypes, rounded as `store` does */
+INLINE WORDS words_of(int dtype, vf x)
+{
+    if (dtype == DTYPE_F16) return V_OP(cvtps_ph)(x, 0);
+    if (dtype == DTYPE_BF16) {
+#if VL == 16
+        vi u = AS_I(x), odd = _mm512_and_si512(_mm512_srli_epi32(u, 16), SPLAT_I(1));
+#else
+        vi u = AS_I(x), odd = _mm256_and_si256(_mm256_srli_epi32(u, 16), SPLAT_I(1));
+#endif
+        vi r = I_OP(srli_epi32)(I_OP(add_epi32)(I_OP(add_epi32)(u, SPLAT_I(0x7fff)), odd), 16);
+        return NARROW(quiet_nan(r, x));
+    }
+    return NARROW(F_TO_I(V_OP(min_ps)(V_OP(max_ps)(x, SPLAT(0)), SPLAT(65535))));
+}
+
+INLINE void samples_out(int dtype, char *p, vf x, int stream)
+{
+    if (dtype == DTYPE_F32 && stream && ((uintptr_t)p & (4 * VL - 1)) == 0) V_STREAM((float *)p, x);
+    else if (dtype == DTYPE_F32) V_STORE((float *)p, x);
+    else W_STORE(p, words_of(dtype, x));
+}
+
+/* 2 VL samples from an address that the widest store of the level likes */
+INLINE void samples_stream(int dtype, char *p, vf lo, vf hi)
+{
+    if (dtype == DTYPE_F32) {
+        V_STREAM((float *)p, lo);
+        V_STREAM((float *)p + VL, hi);
+        return;
+    }
+#if VL == 16
+    _mm512_stream_si512((void *)p, _mm512_inserti64x4(_mm512_castsi256_si512(words_of(dtype, lo)), words_of(dtype, hi), 1));
+#else
+    _mm256_stream_si256((void *)p, _mm256_set_m128i(words_of(dtype, hi), words_of(dtype, lo)));
+#endif
+}
+
+/* ---- one block of columns ------------------------------------------------- */
+
+typedef struct {
+    char *out[2];               /* out[1] may be NULL with K_v = 0: one row, W pass only */
+    float *fresh;
+    const float *rows[3];
+    const char *src;
+    const float *wv[2];
+} pair_rows;
+
+/* `at`: sample of the row; x: the newest row there. */
+INLINE vf pair_sum(const pair_rows *r, int K, int which, int64_t at, vf x)
+{
+    const float *w = r->wv[which];
+    if (K == 2) return V_FMA(SPLAT(w[0]), V_LOAD(r->rows[0] + at), V_MUL(SPLAT(w[1]), x));
+    vf a = V_FMA(SPLAT(w[0]), V_LOAD(r->rows[0] + at), V_MUL(SPLAT(w[1]), V_LOAD(r->rows[1] + at)));
+    return V_FMA(SPLAT(w[3]), x, V_FMA(SPLAT(w[2]), V_LOAD(r->rows[2] + at), a));
+}
+
+INLINE void pair_store(const pair_rows *r, int dtype, int K, int rows, int64_t at, vf x, int stream)
+{
+    if (rows == 0) { samples_out(dtype, r->out[0] + at * SAMPLE_BYTES(dtype), x, stream); return; }
+    V_STORE(r->fresh + at, x);
+    samples_out(dtype, r->out[0] + at * SAMPLE_BYTES(dtype), pair_sum(r, K, 0, at, x), stream);
+    samples_out(dtype, r->out[1] + at * SAMPLE_BYTES(dtype), pair_sum(r, K, 1, at, x), stream);
+}
+
+/* Samples [at, at + VL) of the row by window `b` of the edges. */
+INLINE void pair_window(const pair_rows *r, int dtype, int K, int rows, const row_taps *t, int64_t b, int64_t at, int stream)
+{
+    const uint8_t *pick = t->pick + b * K * VL;
+    const float *w = (const float *)t->packed + b * K * VL;
+    vf a = V_MUL(V_LOAD(w + VL), V_PERMUTE(V_INDEX(pick + VL), samples_in(dtype, r->src + t->left[b * K + 1] * SAMPLE_BYTES(dtype))));
+    a = V_FMA(V_LOAD(w), V_PERMUTE(V_INDEX(pick), samples_in(dtype, r->src + t->left[b * K] * SAMPLE_BYTES(dtype))), a);
+    for (int k = 2; k < K; k++)
+        a = V_FMA(V_LOAD(w + k * VL),
+                  V_PERMUTE(V_INDEX(pick + k * VL), samples_in(dtype, r->src + t->left[b * K + k] * SAMPLE_BYTES(dtype))), a);
+    pair_store(r, dtype, K, rows, at, a, stream);
+}
+
+/* Pixels of even and odd in turn: samples [0, VL) and from the whole pixels' VL / C * C on. */
+INLINE void interleave_pixels(int C, vi zip_lo, vi zip_hi, vf even, vf odd, vf *lo, vf *hi)
+{
+#if VL == 8
+    if (C == 1) {
+        vf a = _mm256_unpacklo_ps(even, odd), b = _mm256_unpackhi_ps(even, odd);
+        *lo = _mm256_permute2f128_ps(a, b, 0x20);
+        *hi = _mm256_permute2f128_ps(a, b, 0x31);
+        return;
+    }
+#endif
+    (void)C;
+    *lo = V_PERMUTE2(zip_lo, even, odd);
+    *hi = V_PERMUTE2(zip_hi, even, odd);
+}
+
+/* Zip blocks of pairs [j, stop), with the last one overlapping the one before where it must, or of whole blocks only. */
+INLINE int64_t pair_blocks(const pair_rows *r, const row_taps *t, int dtype, int K, int C, int rows, int64_t j, int64_t stop,
+                           int stream)
+{
+    const int S = SAMPLE_BYTES(dtype);
+    const int64_t P = VL / C, m = t->m;
+    const float *table = (const float *)t->weights + 2 * t->inside_lo;
+    const char *x = r->src + t->inside_src * C * S;
+    vf w[8];
+    for (int k = 0; k < K; k++) {
+        w[k] = SPLAT(table[k * m]);
+        w[4 + k] = SPLAT(table[k * m + 1]);
+    }
+    const vi zip_lo = V_INDEX(t->zip), zip_hi = V_INDEX(t->zip + VL);
+    while (j < stop) {
+        if (j + P > stop) {
+            if (stream) break;
+            j = stop - P;
+        }
+        const char *p = x + j * C * S;
+        const int64_t at = 2 * j * C;
+        vf mid = samples_in(dtype, p), even, odd, lo, hi;
+        if (K == 2) {
+            even = V_FMA(w[0], samples_in(dtype, p - C * S), V_MUL(w[1], mid));
+            odd = V_FMA(w[4], mid, V_MUL(w[5], samples_in(dtype, p + C * S)));
+        } else {
+            vf a = samples_in(dtype, p - C * S), b = samples_in(dtype, p + C * S);
+            even = V_FMA(w[0], samples_in(dtype, p - 2 * C * S), V_MUL(w[1], a));
+            odd = V_FMA(w[4], a, V_MUL(w[5], mid));
+            even = V_FMA(w[3], b, V_FMA(w[2], mid, even));
+            odd = V_FMA(w[7], samples_in(dtype, p + 2 * C * S), V_FMA(w[6], b, odd));
+        }
+        interleave_pixels(C, zip_lo, zip_hi, even, odd, &lo, &hi);
+        if (stream && rows) {
+            V_STORE(r->fresh + at, lo);
+            V_STORE(r->fresh + at + VL, hi);
+            samples_stream(dtype, r->out[0] + at * S, pair_sum(r, K, 0, at, lo), pair_sum(r, K, 0, at + VL, hi));
+            samples_stream(dtype, r->out[1] + at * S, pair_sum(r, K, 1, at, lo), pair_sum(r, K, 1, at + VL, hi));
+        } else if (stream)
+            samples_stream(dtype, r->out[0] + at * S, lo, hi);
+        else {
+            pair_store(r, dtype, K, rows, at, lo, 0);
+            pair_store(r, dtype, K, rows, at + P * C, hi, 0);
+        }
+        j += P;
+    }
+    return j;
+}
+
+static void stream_ends(char *d, const char *s, int64_t head, int64_t tail, int64_t bytes)
+{
+    stream_row(d, s, head);
+    if (tail < bytes) stream_row(d + tail, s + tail, bytes - tail);
+}
+
+/* A line that is streamed in part and stored in part costs ten times as much.  So a row goes straight to its place where
+ * it is not streamed, or is whole lines throughout; else what lies before the first and after the last whole line of
+ * blocks is finished in `spare` and streamed from there, or all of it. */
+INLINE void pair_any(const pair_rows *r, const row_taps *t, int dtype, int K, int C, int rows, char *spare)
+{
+    const int S = SAMPLE_BYTES(dtype), step = 2 * C * S;
+    const int64_t P = VL / C, edge = t->edges * VL, total = t->m * C, bytes = total * S, room = (bytes + 63) & ~(int64_t)63;
+    const int64_t start = edge / (2 * C), stop = (total - edge + 2 * C - 1) / (2 * C);
+    const uintptr_t at = (uintptr_t)r->out[0], differ = rows ? at ^ (uintptr_t)r->out[1] : 0;
+    int64_t first = stop, past = stop;          /* pairs that are streamed from registers */
+    int perfect = 0;
+    pair_rows aside = *r;
+    if (spare && VL % C == 0 && (differ & 63) == 0) {
+        const int64_t head = (int64_t)(-(at + (uintptr_t)(start * step)) & 63);
+        perfect = ((at | (uintptr_t)(edge * S) | (uintptr_t)bytes) & 63) == 0 && edge % (2 * C) == 0 && (stop - start) % P == 0;
+        if (head % step == 0 && start + head / step + P <= stop && (perfect || bytes >= LONG_ROW)) first = start + head / step;
+    }
+    if (spare && !perfect) {
+        aside.out[0] = spare;
+        aside.out[1] = spare + room;
+    }
+    for (int64_t b = 0; b < t->edges; b++) pair_window(&aside, dtype, K, rows, t, b, b * VL, perfect);
+    if (first > start) {
+        /* blocks from `start` on, as far as `first` or a whole block */
+        pair_blocks(&aside, t, dtype, K, C, rows, start, first == stop ? stop : i64max(first, start + P), 0);
+    }
+    if (first < stop) {
+        past = pair_blocks(r, t, dtype, K, C, rows, first, stop, 1);
+        if (past < stop) pair_blocks(&aside, t, dtype, K, C, rows, stop - P, stop, 0);
+    }
+    for (int64_t b = 0; b < t->edges; b++)
+        pair_window(&aside, dtype, K, rows, t, t->edges + b, total - (t->edges - b) * VL, perfect);
+    if (!spare || perfect) return;
+    const int64_t head = first == stop ? bytes : first * step, tail = first == stop ? bytes : past * step;
+    stream_ends(r->out[0], aside.out[0], head, tail, bytes);
+    if (rows) stream_ends(r->out[1], aside.out[1], head, tail, bytes);
+}
+
+INLINE int pair_float(void *d0, void *d1, void *fresh, const void *const *rows, const void *src, const row_taps *t,
+                      const void *w0, const void *w1, void *spare, int dtype, int K)
+{
+    pair_rows r = { { d0, d1 }, fresh, { 0, 0, 0 }, src, { w0, w1 } };
+    const int C = (int)t->inner;
+    for (int k = 0; k < K - 1; k++) r.rows[k] = d1 ? rows[k] : 0;
+    if (d1 && C == 1) pair_any(&r, t, dtype, K, 1, 1, spare);
+    else if (d1) pair_any(&r, t, dtype, K, C, 1, spare);
+    else if (C == 1) pair_any(&r, t, dtype, K, 1, 0, spare);
+    else pair_any(&r, t, dtype, K, C, 0, spare);
+    return 1;
+}
+
+#define DEFINE_PAIR(name, dtype, K)                                                                         \
+    static int name(void *d0, void *d1, void *fresh, const void *const *rows, const void *src, const row_taps *t, \
+                    const void *w0, const void *w1, int32_t shift, void *spare)                              \
+    {                                                                                                       \
+        (void)shift;                                                                                        \
+        return pair_float(d0, d1, fresh, rows, src, t, w0, w1, spare, dtype, K);                           \
+    }
+DEFINE_PAIR(pair_f32_2, DTYPE_F32, 2)
+DEFINE_PAIR(pair_f32_4, DTYPE_F32, 4)
+DEFINE_PAIR(pair_f16_2, DTYPE_F16, 2)
+DEFINE_PAIR(pair_f16_4, DTYPE_F16, 4)
+DEFINE_PAIR(pair_bf16_2, DTYPE_BF16, 2)
+DEFINE_PAIR(pair_bf16_4, DTYPE_BF16, 4)
+DEFINE_PAIR(pair_u16_2, DTYPE_U16, 2)
+DEFINE_PAIR(pair_u16_4, DTYPE_U16, 4)
+
+/* The tables of the edges, where the tile is long enough to have an inside. */
+static void pack_pair_f32(row_taps *t, char *memory)
+{
+    const int64_t C = t->inner, P = VL / C, K = t->taps_max, total = t->m * C;
+    /* a vector of whole pixels may reach one pixel further than its sums */
+    const int64_t hi = t->inside_hi - (VL % C != 0), left = 2 * t->inside_lo * C, right = (t->m - 2 * hi) * C;
+    const int64_t E = ((left > right ? left : right) + VL - 1) / VL;
+    if ((total - E * VL + 2 * C - 1) / (2 * C) - E * VL / (2 * C) < P || t->n * C < VL) return;
+    int32_t *at = (int32_t *)memory;
+    float *w = (float *)(memory + ((2 * E * K * 4 + 63) & ~63));
+    uint8_t *pick = (uint8_t *)(w + 2 * E * K * VL), *zip = pick + 2 * E * K * VL;
+    for (int64_t b = 0; b < 2 * E; b++)
+        for (int32_t k = 0; k < K; k++) {
+            int64_t from = b < E ? b * VL : total - (2 * E - b) * VL, lo, last;
+            tap_span(t, FORM_FIXED, from, from + VL, k, k + 1, &lo, &last);
+            lo = i64max(0, i64min(lo, t->n * C - VL));
+            if (last - lo >= VL) return;
+            at[b * K + k] = (int32_t)lo;
+            for (int64_t v = 0; v < VL; v++) {
+                int64_t o = (from + v) / C;
+                pick[(b * K + k) * VL + v] = (uint8_t)(tap_at(t, FORM_FIXED, o, k) * C + (from + v) % C - lo);
+                w[(b * K + k) * VL + v] = (float)tap_weight(t, ACC_F32, FORM_FIXED, o, k);
+            }
+        }
+    for (int64_t v = 0; v < VL; v++)
+        for (int half = 0; half < 2; half++) {
+            int64_t q = (v + half * P * C) / C;             /* the pixel: even and odd ones in turn */
+            zip[half * VL + v] = (uint8_t)((q % 2 * VL + q / 2 * C + v % C) & (2 * VL - 1));
+        }
+    t->left = at;
+    t->pick = pick;
+    t->packed = w;
+    t->zip = zip;
+    t->edges = (int32_t)E;
+    t->pair = 1;
+}
+
+static void h_pair_f32(void *d, const void *s, const row_taps *t)
+{
+    if (!t->pair) h_x2_f32(d, s, t);
+    else if (t->taps_max == 2) pair_f32_2(d, 0, 0, 0, s, t, 0, 0, 0, 0);
+    else pair_f32_4(d, 0, 0, 0, s, t, 0, 0, 0, 0);
+}
+
+/* ---- uint8, in bytes -------------------------------------------------------
+ *
+ * The quarters of the linear weights and the 256ths of the cubic ones (A = -0.75) are exact in every
+ * shift that the plan may choose, so its rounding, floor(sum + 1/2), can be had in bytes:
+ *     (a + 3b + 2) >> 2            = avg(avg(a, b) - ((a ^ b) & 1), b)   with avg(a, b) = (a + b + 1) >> 1
+ *     (-27a + 225b + 67c - 9d + 128) >> 8 = b + ((-27a - 31b + 67c - 9d + 128) >> 8)
+ * and the bracket stays within 16 bits.
+ */
+
+#if VL == 16
+#define BV __m512i
+#define BVL 64
+#define BV_OP(name) _mm512_##name
+#define BV_LOAD(p) _mm512_loadu_si512(p)
+#define BV_STORE(p, x) _mm512_storeu_si512(p, x)
+#define BV_XOR(a, b) _mm512_xor_si512(a, b)
+#define BV_AND(a, b) _mm512_and_si512(a, b)
+INLINE BV bv_pick(BV index, BV a, BV b) { return _mm512_permutex2var_epi8(a, index, b); }
+#else
+#define BV __m128i
+#define BVL 16
+#define BV_OP(name) _mm_##name
+#define BV_LOAD(p) _mm_loadu_si128((const __m128i *)(p))
+#define BV_STORE(p, x) _mm_storeu_si128((__m128i *)(p), x)
+#define BV_XOR(a, b) _mm_xor_si128(a, b)
+#define BV_AND(a, b) _mm_and_si128(a, b)
+INLINE BV bv_pick(BV index, BV a, BV b)
+{
+    /* lanes of the other half get their high bit set, and are zero */
+    const BV far = _mm_set1_epi8(0x70);
+    return _mm_or_si128(_mm_shuffle_epi8(a, _mm_add_epi8(index, far)),
+                        _mm_shuffle_epi8(b, _mm_add_epi8(_mm_xor_si128(index, _mm_set1_epi8(16)), far)));
+}
+#endif
+
+INLINE BV quarter_sum(BV a, BV b)
+{
+    BV floor = BV_OP(sub_epi8)(BV_OP(avg_epu8)(a, b), BV_AND(BV_XOR(a, b), BV_OP(set1_epi8)(1)));
+    return BV_OP(avg_epu8)(floor, b);
+}
+
+INLINE BV cubic_sum(BV a, BV b, BV c, BV d)
+{
+    const BV near = BV_OP(set1_epi16)((int16_t)(((uint16_t)-31 << 8) | (uint8_t)-27));
+    const BV away = BV_OP(set1_epi16)((int16_t)(((uint16_t)-9 << 8) | (uint8_t)67));
+    const BV eighth = BV_OP(set1_epi16)(128), sign = BV_OP(set1_epi8)((char)0x80);
+    BV lo = BV_OP(add_epi16)(BV_OP(maddubs_epi16)(BV_OP(unpacklo_epi8)(a, b), near),
+                             BV_OP(maddubs_epi16)(BV_OP(unpacklo_epi8)(c, d), away));
+    BV hi = BV_OP(add_epi16)(BV_OP(maddubs_epi16)(BV_OP(unpackhi_epi8)(a, b), near),
+                             BV_OP(maddubs_epi16)(BV_OP(unpackhi_epi8)(c, d), away));
+    BV change = BV_OP(packs_epi16)(BV_OP(mulhrs_epi16)(lo, eighth), BV_OP(mulhrs_epi16)(hi, eighth));
+    return BV_XOR(BV_OP(adds_epi8)(BV_XOR(b, sign), change), sign);
+}
+
+/* Weights of the output after (0) or before (1) an input, times 256. */
+static const int16_t pair_weights[2][2][4] = { { { 192, 64 }, { 64, 192 } },
+                                               { { -27, 225, 67, -9 }, { -9, 67, 225, -27 } } };
+
+/* Which of the two sets these weights are, or -1. */
+INLINE int pair_phase(const int16_t *w, int64_t step, int K, int32_t shift)
+{
+    for (int phase = 0; phase < 2; phase++) {
+        int same = 1;
+        for (int k = 0; k < K; k++) same &= 256 * (int64_t)w[k * step] == (int64_t)pair_weights[K == 4][phase][k] << shift;
+        if (same) return phase;
+    }
+    return -1;
+}
+
+INLINE BV pair_bytes(int K, int phase, BV a, BV b, BV c, BV d)
+{
+    if (K == 2) return phase ? quarter_sum(a, b) : quarter_sum(b, a);
+    return phase ? cubic_sum(d, c, b, a) : cubic_sum(a, b, c, d);
+}
+
+/* Samples [lo, hi) of the newest row are there: sum them with the others, one by one. */
+INLINE void pair_u8_rest(uint8_t *const *out, const uint8_t *fresh, const void *const *rows, const int16_t *const *w,
+                         int K, int32_t shift, int64_t lo, int64_t hi)
+{
+    for (int i = 0; i < 2; i++)
+        for (int64_t at = lo; at < hi; at++) {
+            int32_t a = (1 << shift >> 1) + w[i][K - 1] * fresh[at];
+            for (int k = 0; k < K - 1; k++) a += w[i][k] * ((const uint8_t *)rows[k])[at];
+            out[i][at] = FINISH_u8(a, shift);
+        }
+}
+
+INLINE void pair_u8_block(uint8_t *const *out, uint8_t *fresh, const void *const *rows, const uint8_t *x, int64_t j,
+                          int64_t C, int K, int both, BV zip_lo, BV zip_hi)
+{
+    const uint8_t *p = x + j * C;
+    BV mid = BV_LOAD(p), a = BV_LOAD(p - C), b = BV_LOAD(p + C), even, odd;
+    if (K == 2) {
+        even = quarter_sum(a, mid);
+        odd = quarter_sum(b, mid);
+    } else {
+        even = cubic_sum(b, mid, a, BV_LOAD(p - 2 * C));
+        odd = cubic_sum(a, mid, b, BV_LOAD(p + 2 * C));
+    }
+    for (int half = 0; half < 2; half++) {
+        const BV s = bv_pick(half ? zip_hi : zip_lo, even, odd);
+        const int64_t at = 2 * j * C + half * (BVL / C * C);
+        BV_STORE(fresh + at, s);
+        if (!both) continue;
+        BV r[3] = { s, s, s };
+        for (int k = 0; k < K - 1; k++) r[k] = BV_LOAD((const uint8_t *)rows[k] + at);
+        for (int i = 0; i < 2; i++) BV_STORE(out[i] + at, pair_bytes(K, i, r[0], K == 2 ? s : r[1], r[2], s));
+    }
+}
+
+INLINE int pair_u8(void *d0, void *d1, void *fresh_, const void *const *rows, const void *src, const row_taps *t,
+                   const int16_t *w0, const int16_t *w1, int32_t shift, uint8_t *spare, int K)
+{
+    const int64_t C = t->inner, P = BVL / C, lo = t->inside_lo, hi = t->inside_hi - (BVL % C != 0), m = t->m;
+    uint8_t *const out[2] = { spare ? spare : d0, spare ? spare + ((m * C + 63) & ~(int64_t)63) : d1 };
+    uint8_t *restrict fresh = d1 ? fresh_ : out[0];
+    const uint8_t *x = (const uint8_t *)src + t->inside_src * C;
+    const int16_t *const w[2] = { w0, w1 };
+    if (d1 && (pair_phase(w0, 1, K, shift) != 0 || pair_phase(w1, 1, K, shift) != 1)) return 0;
+    const BV zip_lo = BV_LOAD(t->zip), zip_hi = BV_LOAD(t->zip + BVL);
+    h_bytes_range_u8(fresh, src, t, 0, 2 * lo);
+    for (int64_t j = lo;; j = i64min(j + P, hi - P)) {     /* the last block overlaps the one before */
+        pair_u8_block(out, fresh, rows, x, j, C, K, d1 != 0, zip_lo, zip_hi);
+        if (j == hi - P) break;
+    }
+    h_bytes_range_u8(fresh, src, t, 2 * hi, m);
+    if (d1) {
+        pair_u8_rest(out, fresh, rows, w, K, shift, 0, 2 * lo * C);
+        pair_u8_rest(out, fresh, rows, w, K, shift, 2 * hi * C, m * C);
+    }
+    if (spare) {
+        stream_row(d0, out[0], m * C);
+        if (d1) stream_row(d1, out[1], m * C);
+    }
+    return 1;
+}
+
+#define DEFINE_PAIR_U8(name, K)                                                                             \
+    static int name(void *d0, void *d1, void *fresh, const void *const *rows, const void *src, const row_taps *t, \
+                    const void *w0, const void *w1, int32_t shift, void *spare)                              \
+    {                                                                                                       \
+        return pair_u8(d0, d1, fresh, rows, src, t, w0, w1, shift, spare, K);                                      \
+    }
+DEFINE_PAIR_U8(pair_u8_2, 2)
+DEFINE_PAIR_U8(pair_u8_4, 4)
+
+static void h_pair_u8(void *d, const void *s, const row_taps *t)
+{
+    if (!t->pair) h_x2_u8(d, s, t);
+    else if (t->taps_max == 2) pair_u8_2(d, 0, 0, 0, s, t, 0, 0, 0, 0);
+    else pair_u8_4(d, 0, 0, 0, s, t, 0, 0, 0, 0);
+}
+
+static void pack_pair_u8(row_taps *t, char *memory)
+{
+    const int64_t C = t->inner, P = BVL / C, lo = t->inside_lo, hi = t->inside_hi - (BVL % C != 0);
+    const int16_t *w = (const int16_t *)t->weights + 2 * lo;
+    const int K = t->taps_max;
+    uint8_t *zip = (uint8_t *)memory;
+    /* the even output of an input lies before it */
+    if (hi - lo < P || pair_phase(w, t->m, K, t->shift) != 1 || pair_phase(w + 1, t->m, K, t->shift) != 0) return;
+    for (int64_t v = 0; v < BVL; v++)
+        for (int half = 0; half < 2; half++) {
+            int64_t q = (v + half * P * C) / C;
+            zip[half * BVL + v] = (uint8_t)((q % 2 * BVL + q / 2 * C + v % C) & (2 * BVL - 1));
+        }
+    t->zip = zip;
+    t->pair = 1;
+}
+
+/* The level's own tables: pairs where they can be, else windows; neither, and the plain primitives run. */
+static void pack_tables(row_taps *t, int acc, int form, char *memory)
+{
+    if (form == FORM_X2 && t->inner <= PAIR_CHANNELS) {
+        if (acc == ACC_F32) pack_pair_f32(t, memory);
+        else if (acc == ACC_U8) pack_pair_u8(t, memory);
+    }
+    if (!t->pair) window_pack(t, acc, form == FORM_X2 ? FORM_FIXED : form, memory);
+}
