@@ -46,6 +46,8 @@ struct row_taps {
     const int32_t *left, *block_counts;
     const uint8_t *pick;
     const void *packed;
+    int64_t half_lo, half_hi, half_src;     /* outputs of one set of weights, two inputs apart (rows_half.h) */
+    int32_t halves;             /* every output has the two inputs 2o and 2o + 1, in equal parts */
     int32_t pair, edges;        /* X2: whether `pair` takes this tile; windows at either end (rows_pair.h) */
     const uint8_t *zip;
 };
@@ -55,6 +57,8 @@ typedef void (*store_fn)(void *dst, const void *acc, int64_t n);
 typedef void (*copy_fn)(void *dst, const void *src, const row_taps *t, int64_t size);
 /* `last` is the divisor of a box or the shift of integer weights. */
 typedef void (*v_fn)(void *dst, const void *const *rows, const void *w, int64_t n, int32_t taps, int32_t last);
+/* The mean of two by two pixels: rounded once where box, else by the weights 1/2 of each pass.  0: not for this tile. */
+typedef int (*halve_fn)(void *dst, const void *top, const void *bottom, const row_taps *t, int box);
 /* Two output rows from `rows`, the last of which is made from `src` and kept in `fresh`; with d1 NULL the W pass alone, to
  * d0.  `spare` has room for two rows where they are to be streamed.  0: not with these weights, nothing was written. */
 typedef int (*pair_fn)(void *d0, void *d1, void *fresh, const void *const *rows, const void *src, const row_taps *t,
@@ -77,8 +81,14 @@ typedef struct {
     store_fn store[DTYPE_COUNT][2];
     h_fn h[ACC_COUNT][FORM_COUNT];
     v_ops v[ACC_COUNT][2];      /* weighted, box */
-    /* four rows at once: sums along H of two planes, then their sum along D */
-    void (*square[2])(void *dst, const void *const *rows, const void *wh, const void *wd, int64_t n);
+    /* Two output rows (with d1 NULL, one) from four: sums along H of two planes, then their sum along D; by the accumulator.
+     * `spare` has room for both where they are to be streamed. */
+    void (*square[2])(void *d0, void *d1, const void *const *rows, const void *h0, const void *h1, const void *wd, int64_t n,
+                      void *spare);
+    /* Likewise two rows of two by two taps straight from two input rows, pixel by pixel. */
+    void (*pixels[2])(void *d0, void *d1, const void *near, const void *far, const row_taps *t, const void *h0, const void *h1,
+                      void *spare);
+    halve_fn halve[DTYPE_COUNT];
     pair_fn pair[DTYPE_COUNT][2];       /* 2 taps, 4 taps; of the dtype's usual accumulator; NULL where there is none */
     /* for outputs that leave the cache; NULL where there is no such thing */
     v_fn stream[ACC_COUNT];
@@ -86,7 +96,9 @@ typedef struct {
     void (*stream_end)(void);
     part_fn part[ACC_COUNT];    /* an output of very many taps, a part at a time */
     v_end_fn part_end[ACC_COUNT][2];    /* weighted, box */
-    copy_fn copy, copy_x2;
+    copy_fn copy;
+    /* two rows, or with d1 NULL one; `spare` has room for one where they are to be streamed */
+    void (*copy_x2)(void *d0, void *d1, const void *src, const row_taps *t, int64_t size, void *spare);
     int64_t (*pack_bytes)(int acc, int32_t taps_max, int64_t outputs);     /* memory that pack needs; 0: it is not for it */
     void (*pack)(row_taps *t, int acc, int form, char *memory);
 } row_table;

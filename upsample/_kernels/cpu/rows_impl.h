@@ -196,12 +196,11 @@ DEFINE_STORE(f16, uint16_t, f32, f32_to_half(x))
         for (int32_t k = 2; k < count; k++) a = FMA_##T(w[k], x[k * inner], a);                             \
         return a;                                                                                           \
     }                                                                                                       \
-    static void h_wide_##T(void *restrict d_, const void *restrict s_, const row_taps *t)                   \
+    INLINE void h_wide_range_##T(T *restrict d, const T *restrict s, const row_taps *t, int64_t m0, int64_t m1) \
     {                                                                                                       \
-        T *restrict d = d_;                                                                                 \
-        const T *restrict s = s_, *restrict w = t->weights;                                                 \
+        const T *restrict w = t->weights;                                                                   \
         int64_t inner = t->inner, K = t->taps_max;                                                          \
-        for (int64_t o = 0; o < t->m; o++) {                                                                \
+        for (int64_t o = m0; o < m1; o++) {                                                                 \
             const T *restrict x = s + t->first[o] * inner;                                                  \
             if (inner == 1) d[o] = wide_sum_##T(x, w + o * K, t->count[o], 1);                              \
             else if (inner < 8)                                                                             \
@@ -213,6 +212,7 @@ DEFINE_STORE(f16, uint16_t, f32, f32_to_half(x))
                                       i64min(SPAN, inner - c));                                             \
         }                                                                                                   \
     }                                                                                                       \
+    static void h_wide_##T(void *d, const void *s, const row_taps *t) { h_wide_range_##T(d, s, t, 0, t->m); } \
     static void h_box_##T(void *restrict d_, const void *restrict s_, const row_taps *t)                    \
     {                                                                                                       \
         T *restrict d = d_;                                                                                 \
@@ -448,15 +448,36 @@ DEFINE_V_FLOAT(f32)
 DEFINE_V_FLOAT(f64)
 
 #define DEFINE_SQUARE(T)                                                                                    \
-    static void v_square_##T(void *restrict d_, const void *const *rows, const void *wh_, const void *wd_, int64_t n) \
+    static void v_square_##T(void *restrict d0_, void *restrict d1_, const void *const *rows, const void *h0_, const void *h1_, \
+                             const void *wd_, int64_t n, void *spare)                                       \
     {                                                                                                       \
-        T *restrict d = d_;                                                                                 \
+        T *restrict d0 = d0_, *restrict d1 = d1_;                                                           \
         const T *restrict a = rows[0], *restrict b = rows[1], *restrict c = rows[2], *restrict e = rows[3]; \
-        const T *wh = wh_, *wd = wd_;                                                                       \
-        T h0 = wh[0], h1 = wh[1], d0 = wd[0], d1 = wd[1];                                                   \
-        for (int64_t i = 0; i < n; i++) {                                                                   \
-            T near = ONE_SUM2(T, a[i], h0, b[i], h1), far = ONE_SUM2(T, c[i], h0, e[i], h1);                \
-            d[i] = ONE_SUM2(T, near, d0, far, d1);                                                          \
+        const T *h0 = h0_, *h1 = h1_, *wd = wd_;                                                            \
+        T p0 = h0[0], p1 = h0[1], q0 = h1[0], q1 = h1[1], w0 = wd[0], w1 = wd[1];                           \
+        (void)spare;                                                                                        \
+        for (int64_t i = 0; i < n; i++)                                                                     \
+            d0[i] = ONE_SUM2(T, ONE_SUM2(T, a[i], p0, b[i], p1), w0, ONE_SUM2(T, c[i], p0, e[i], p1), w1);  \
+        if (!d1) return;                                                                                    \
+        for (int64_t i = 0; i < n; i++)                                                                     \
+            d1[i] = ONE_SUM2(T, ONE_SUM2(T, a[i], q0, b[i], q1), w0, ONE_SUM2(T, c[i], q0, e[i], q1), w1);  \
+    }                                                                                                       \
+    static void v_pixels_##T(void *d0_, void *d1_, const void *near_, const void *far_, const row_taps *t,  \
+                             const void *h0_, const void *h1_, void *spare)                                 \
+    {                                                                                                       \
+        const T *h0 = h0_, *h1 = h1_, *w = t->weights;                                                      \
+        int64_t C = t->inner;                                                                               \
+        (void)spare;                                                                                        \
+        for (int row = 0; row < (d1_ ? 2 : 1); row++) {                                                     \
+            T p0 = row ? h1[0] : h0[0], p1 = row ? h1[1] : h0[1];                                           \
+            for (int64_t o = 0; o < t->m; o++) {                                                            \
+                int64_t left = t->index[o] * C, right = t->index[t->m + o] * C;                             \
+                const T *restrict a = (const T *)near_ + left, *restrict b = (const T *)near_ + right,      \
+                        *restrict c = (const T *)far_ + left, *restrict e = (const T *)far_ + right;        \
+                T *restrict d = (T *)(row ? d1_ : d0_) + o * C, w0 = w[o], w1 = w[t->m + o];                \
+                for (int64_t i = 0; i < C; i++)                                                             \
+                    d[i] = ONE_SUM2(T, ONE_SUM2(T, a[i], w0, b[i], w1), p0, ONE_SUM2(T, c[i], w0, e[i], w1), p1); \
+            }                                                                                               \
         }                                                                                                   \
     }
 DEFINE_SQUARE(f32)
@@ -606,8 +627,12 @@ DEFINE_BYTES(i8)
 #include "rows_window.h"
 #include "rows_stream.h"
 #include "rows_pair.h"
+#include "rows_half.h"
+#include "rows_pack.h"
 #define V_BYTES_WHOLE(T) v_window_##T
 #define H_X2(T) h_pair_##T
+#define SQUARE(T) square_##T
+#define PIXELS(T) pixels_##T
 #define PACK pack_tables
 #define V_WHOLE_f32 v_short_f32
 #else
@@ -620,6 +645,8 @@ static void no_pack(row_taps *t, int acc, int form, char *memory) { (void)t; (vo
 #define PACK no_pack
 #define V_BYTES_WHOLE(T) v_sum_##T
 #define H_X2(T) h_x2_##T
+#define SQUARE(T) v_square_##T
+#define PIXELS(T) v_pixels_##T
 #define V_WHOLE_f32 v_sum_f32
 #endif
 
@@ -650,10 +677,11 @@ static void copy_row(void *restrict d_, const void *restrict s_, const row_taps 
     }
 }
 
+#if defined(__AVX2__)
+#define COPY_X2 double_row
+#else
 #define DOUBLE_AS(T)                                                                                        \
     do {                                                                                                    \
-        char *restrict d = d_;                                                                              \
-        const char *restrict s = s_;                                                                        \
         for (int64_t i = 0; i < m / 2; i++) {                                                               \
             T x;                                                                                            \
             memcpy(&x, s + i * (int64_t)sizeof(T), sizeof(T));                                              \
@@ -662,18 +690,25 @@ static void copy_row(void *restrict d_, const void *restrict s_, const row_taps 
         }                                                                                                   \
     } while (0)
 
-static void copy_row_x2(void *restrict d_, const void *restrict s_, const row_taps *t, int64_t size)
+/* Every pixel of the row twice, and the row twice where d1 is not NULL. */
+static void copy_row_x2(void *d0, void *d1, const void *src, const row_taps *t, int64_t size, void *spare)
 {
+    char *restrict d = d0;
+    const char *restrict s = src;
     int64_t m = t->m;
+    (void)spare;
     switch (size) {
     case 1: DOUBLE_AS(uint8_t); break;
     case 2: DOUBLE_AS(uint16_t); break;
     case 4: DOUBLE_AS(uint32_t); break;
     case 8: DOUBLE_AS(uint64_t); break;
     case 16: DOUBLE_AS(u128); break;
-    default: copy_row(d_, s_, t, size); break;
+    default: copy_row(d0, src, t, size); break;
     }
+    if (d1) memcpy(d1, d0, (size_t)(m * size));
 }
+#define COPY_X2 copy_row_x2
+#endif
 
 /* ---- the table ---------------------------------------------------------- */
 
@@ -694,11 +729,13 @@ static const row_table table = {
     .h = { { h_fixed_f32, h_wide_f32, h_box_f32, H_X2(f32) }, { h_fixed_f64, h_wide_f64, h_box_f64, h_x2_f64 },
            { h_fixed_u8, h_wide_u8, 0, H_X2(u8) }, { h_fixed_i8, h_wide_i8, 0, h_x2_i8 } },
     .v = { V_FLOAT(f32), V_FLOAT(f64), V_BYTES(u8), V_BYTES(i8) },
-    .square = { v_square_f32, v_square_f64 },
+    .square = { SQUARE(f32), SQUARE(f64) },
+    .pixels = { PIXELS(f32), PIXELS(f64) },
 #if defined(__AVX2__)
     .pair = { [DTYPE_F32] = { pair_f32_2, pair_f32_4 }, [DTYPE_F16] = { pair_f16_2, pair_f16_4 },
               [DTYPE_BF16] = { pair_bf16_2, pair_bf16_4 }, [DTYPE_U16] = { pair_u16_2, pair_u16_4 },
               [DTYPE_U8] = { pair_u8_2, pair_u8_4 } },
+    .halve = { [DTYPE_F32] = halve_f32, [DTYPE_U8] = halve_u8 },
     .stream = { v_stream_f32, 0, 0, 0 },
     .stream_row = stream_row,
     .stream_end = stream_end,
@@ -706,7 +743,7 @@ static const row_table table = {
     .part = { long_f32, long_f64, long_u8, long_i8 },
     .part_end = { { v_end_f32, v_box_end_f32 }, { v_end_f64, v_box_end_f64 }, { long_end_u8, 0 }, { long_end_i8, 0 } },
     .copy = copy_row,
-    .copy_x2 = copy_row_x2,
+    .copy_x2 = COPY_X2,
     .pack_bytes = window_bytes_needed,
     .pack = PACK,
 };

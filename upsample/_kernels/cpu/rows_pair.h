@@ -15,6 +15,9 @@
 #define PAIR_CHANNELS 4
 #define LONG_ROW 4096           /* bytes; with shorter ones the ends cost more than finishing the row aside */
 
+/* Where the second of two rows lies in `spare`. */
+INLINE int64_t second_row(int64_t bytes) { return (bytes + 63) & ~(int64_t)63; }
+
 /* ---- samples in and out --------------------------------------------------- */
 
 #if VL == 16
@@ -221,7 +224,7 @@ static void stream_ends(char *d, const char *s, int64_t head, int64_t tail, int6
 INLINE void pair_any(const pair_rows *r, const row_taps *t, int dtype, int K, int C, int rows, char *spare)
 {
     const int S = SAMPLE_BYTES(dtype), step = 2 * C * S;
-    const int64_t P = VL / C, edge = t->edges * VL, total = t->m * C, bytes = total * S, room = (bytes + 63) & ~(int64_t)63;
+    const int64_t P = VL / C, edge = t->edges * VL, total = t->m * C, bytes = total * S, room = second_row(bytes);
     const int64_t start = edge / (2 * C), stop = (total - edge + 2 * C - 1) / (2 * C);
     const uintptr_t at = (uintptr_t)r->out[0], differ = rows ? at ^ (uintptr_t)r->out[1] : 0;
     int64_t first = stop, past = stop;          /* pairs that are streamed from registers */
@@ -440,7 +443,7 @@ INLINE int pair_u8(void *d0, void *d1, void *fresh_, const void *const *rows, co
                    const int16_t *w0, const int16_t *w1, int32_t shift, uint8_t *spare, int K)
 {
     const int64_t C = t->inner, P = BVL / C, lo = t->inside_lo, hi = t->inside_hi - (BVL % C != 0), m = t->m;
-    uint8_t *const out[2] = { spare ? spare : d0, spare ? spare + ((m * C + 63) & ~(int64_t)63) : d1 };
+    uint8_t *const out[2] = { spare ? spare : d0, spare ? spare + second_row(m * C) : d1 };
     uint8_t *restrict fresh = d1 ? fresh_ : out[0];
     const uint8_t *x = (const uint8_t *)src + t->inside_src * C;
     const int16_t *const w[2] = { w0, w1 };
@@ -496,12 +499,211 @@ static void pack_pair_u8(row_taps *t, char *memory)
     t->pair = 1;
 }
 
-/* The level's own tables: pairs where they can be, else windows; neither, and the plain primitives run. */
-static void pack_tables(row_taps *t, int acc, int form, char *memory)
+/* ---- nearest: one load, four stores ----------------------------------------- */
+
+#if VL == 16
+#define BV_DOUBLE(index, a) _mm512_permutexvar_epi8(index, a)
+#define BV_STREAM(p, x) _mm512_stream_si512((void *)(p), x)
+#else
+#define BV_DOUBLE(index, a) _mm_shuffle_epi8(a, index)
+#define BV_STREAM(p, x) _mm_stream_si128((__m128i *)(p), x)
+#endif
+
+/* For pixels of n bytes, byte v of those doubled: two vectors, of which the second begins with a pixel. */
+#define DOUBLED(n, v) ((v) / (2 * (n)) * (n) + (v) % (n))
+#define LANE(n, v) (uint8_t)(((v) < BVL ? DOUBLED(n, v) : DOUBLED(n, (v) - BVL + BVL / (n) * (n))) % BVL)
+#define LANES_4(n, v) LANE(n, v), LANE(n, v + 1), LANE(n, v + 2), LANE(n, v + 3)
+#define LANES_16(n, v) LANES_4(n, v), LANES_4(n, v + 4), LANES_4(n, v + 8), LANES_4(n, v + 12)
+#if VL == 16
+#define LANES(n) { LANES_16(n, 0), LANES_16(n, 16), LANES_16(n, 32), LANES_16(n, 48), \
+                   LANES_16(n, 64), LANES_16(n, 80), LANES_16(n, 96), LANES_16(n, 112) }
+#else
+#define LANES(n) { LANES_16(n, 0), LANES_16(n, 16) }
+#endif
+static const uint8_t double_lanes[33][2 * BVL] = {
+    [1] = LANES(1), [2] = LANES(2), [3] = LANES(3), [4] = LANES(4), [6] = LANES(6), [8] = LANES(8), [12] = LANES(12),
+    [16] = LANES(16),
+#if VL == 16
+    [32] = LANES(32),
+#endif
+};
+
+/* Whole blocks of n pixels of up to 16 bytes; how many pixels are done. */
+INLINE int64_t double_blocks(char *d0, char *d1, const char *s, int64_t n, int64_t size, int both, int stream)
 {
-    if (form == FORM_X2 && t->inner <= PAIR_CHANNELS) {
-        if (acc == ACC_F32) pack_pair_f32(t, memory);
-        else if (acc == ACC_U8) pack_pair_u8(t, memory);
+    const int64_t P = BVL / size, half = P * size, exact = BVL % size == 0;
+    const BV lo = BV_LOAD(double_lanes[size]), hi = BV_LOAD(double_lanes[size] + BVL);
+    int64_t i = 0;
+    if (n < P + !exact) return 0;
+    for (;;) {
+        const BV x = BV_LOAD(s + i * size), a = BV_DOUBLE(lo, x), b = BV_DOUBLE(hi, x);
+        const int64_t at = 2 * i * size;
+        if (stream) {
+            BV_STREAM(d0 + at, a);
+            BV_STREAM(d0 + at + half, b);
+            if (both) { BV_STREAM(d1 + at, a); BV_STREAM(d1 + at + half, b); }
+        } else {
+            BV_STORE(d0 + at, a);
+            BV_STORE(d0 + at + half, b);
+            if (both) { BV_STORE(d1 + at, a); BV_STORE(d1 + at + half, b); }
+        }
+        i += P;
+        if (i + P + !exact > n) break;      /* a vector that holds a part of a pixel may spill into the next */
     }
-    if (!t->pair) window_pack(t, acc, form == FORM_X2 ? FORM_FIXED : form, memory);
+    if (i < n && exact && !stream) {        /* the last block overlaps the one before */
+        const BV x = BV_LOAD(s + (n - P) * size), a = BV_DOUBLE(lo, x), b = BV_DOUBLE(hi, x);
+        const int64_t at = 2 * (n - P) * size;
+        BV_STORE(d0 + at, a);
+        BV_STORE(d0 + at + half, b);
+        if (both) { BV_STORE(d1 + at, a); BV_STORE(d1 + at + half, b); }
+        return n;
+    }
+    return i;
+}
+
+/* Pixels of a vector or more. */
+INLINE void double_large(char *d0, char *d1, const char *s, int64_t n, int64_t size, int both, int stream)
+{
+    for (int64_t i = 0; i < n; i++, d0 += 2 * size, d1 += 2 * size, s += size)
+        for (int64_t at = 0;; at = i64min(at + BVL, size - BVL)) {
+            const BV x = BV_LOAD(s + at);
+            if (stream) {
+                BV_STREAM(d0 + at, x);
+                BV_STREAM(d0 + size + at, x);
+                if (both) { BV_STREAM(d1 + at, x); BV_STREAM(d1 + size + at, x); }
+            } else {
+                BV_STORE(d0 + at, x);
+                BV_STORE(d0 + size + at, x);
+                if (both) { BV_STORE(d1 + at, x); BV_STORE(d1 + size + at, x); }
+            }
+            if (at == size - BVL) break;
+        }
+}
+
+static void double_row(void *d0_, void *d1_, const void *src, const row_taps *t, int64_t size, void *spare)
+{
+    char *d0 = d0_, *d1 = d1_;
+    const char *s = src;
+    const int64_t n = t->m / 2, bytes = t->m * size;
+    const int both = d1 != 0;
+    const uintptr_t place = (uintptr_t)d0 | (uintptr_t)(both ? d1 : d0) | (uintptr_t)bytes;
+    const int large = size >= BVL && size > 16;
+    const int stream = spare && (place & 63) == 0 && (large ? size % BVL : BVL % size + bytes % (2 * BVL)) == 0;
+    if (spare && !stream) {
+        double_row(spare, 0, s, t, size, 0);
+        stream_row(d0, spare, bytes);
+        if (both) stream_row(d1, spare, bytes);
+        return;
+    }
+    if (large) {
+        if (both && stream) double_large(d0, d1, s, n, size, 1, 1);
+        else if (both) double_large(d0, d1, s, n, size, 1, 0);
+        else double_large(d0, d0, s, n, size, 0, stream);
+        return;
+    }
+    int64_t i = 0;
+    if (size <= 32 && double_lanes[size][2 * BVL - 1]) {    /* a size that has lanes */
+        if (both && stream) i = double_blocks(d0, d1, s, n, size, 1, 1);
+        else if (both) i = double_blocks(d0, d1, s, n, size, 1, 0);
+        else i = double_blocks(d0, d0, s, n, size, 0, stream);
+    }
+    for (; i < n; i++)
+        for (int k = 0; k < 2; k++) {
+            memcpy(d0 + (2 * i + k) * size, s + i * size, (size_t)size);
+            if (both) memcpy(d1 + (2 * i + k) * size, s + i * size, (size_t)size);
+        }
+}
+
+/* ---- four rows at once, four pixels at once ---------------------------------- */
+
+/* Whether both rows are whole lines: they can be streamed from registers. */
+INLINE int whole_lines(const void *d0, const void *d1, int64_t bytes)
+{
+    return (((uintptr_t)d0 | (uintptr_t)d1 | (uintptr_t)bytes) & 63) == 0;
+}
+
+static void stream_rows(void *d0, void *d1, const char *spare, int64_t bytes)
+{
+    stream_row(d0, spare, bytes);
+    if (d1) stream_row(d1, spare + second_row(bytes), bytes);
+}
+
+INLINE vf four_sum(vf a, vf b, vf c, vf e, vf p0, vf p1, vf w0, vf w1)
+{
+    return V_FMA(w0, V_FMA(p0, a, V_MUL(p1, b)), V_MUL(w1, V_FMA(p0, c, V_MUL(p1, e))));
+}
+
+static void square_f32(void *d0, void *d1, const void *const *rows, const void *h0, const void *h1, const void *wd, int64_t n,
+                       void *spare)
+{
+    const float *p = h0, *q = h1, *w = wd, *a = rows[0], *b = rows[1], *c = rows[2], *e = rows[3];
+    if (spare && d1 && whole_lines(d0, d1, 4 * n)) {
+        const vf p0 = SPLAT(p[0]), p1 = SPLAT(p[1]), q0 = SPLAT(q[0]), q1 = SPLAT(q[1]), w0 = SPLAT(w[0]), w1 = SPLAT(w[1]);
+        for (int64_t i = 0; i < n; i += VL) {
+            const vf va = V_LOAD(a + i), vb = V_LOAD(b + i), vc = V_LOAD(c + i), ve = V_LOAD(e + i);
+            V_STREAM((float *)d0 + i, four_sum(va, vb, vc, ve, p0, p1, w0, w1));
+            V_STREAM((float *)d1 + i, four_sum(va, vb, vc, ve, q0, q1, w0, w1));
+        }
+    } else if (spare) {
+        v_square_f32(spare, d1 ? (char *)spare + second_row(4 * n) : 0, rows, h0, h1, wd, n, 0);
+        stream_rows(d0, d1, spare, 4 * n);
+    } else
+        v_square_f32(d0, d1, rows, h0, h1, wd, n, 0);
+}
+
+static void square_f64(void *d0, void *d1, const void *const *rows, const void *h0, const void *h1, const void *wd, int64_t n,
+                       void *spare)
+{
+    if (!spare) { v_square_f64(d0, d1, rows, h0, h1, wd, n, 0); return; }
+    v_square_f64(spare, d1 ? (char *)spare + second_row(8 * n) : 0, rows, h0, h1, wd, n, 0);
+    stream_rows(d0, d1, spare, 8 * n);
+}
+
+INLINE void pixels_any(float *d0, float *d1, const float *near, const float *far, const row_taps *t, const float *h0,
+                       const float *h1, int both, int stream)
+{
+    const float *w = t->weights;
+    const int64_t C = t->inner;
+    const vf p0 = SPLAT(h0[0]), p1 = SPLAT(h0[1]), q0 = SPLAT(h1[0]), q1 = SPLAT(h1[1]);
+    for (int64_t o = 0; o < t->m; o++, d0 += C, d1 += C) {
+        const float *a = near + t->index[o] * C, *b = near + t->index[t->m + o] * C;
+        const float *c = far + t->index[o] * C, *e = far + t->index[t->m + o] * C;
+        const vf w0 = SPLAT(w[o]), w1 = SPLAT(w[t->m + o]);
+        for (int64_t i = 0;; i = i64min(i + VL, C - VL)) {      /* the last vector overlaps the one before */
+            const vf x = V_FMA(w0, V_LOAD(a + i), V_MUL(w1, V_LOAD(b + i)));
+            const vf y = V_FMA(w0, V_LOAD(c + i), V_MUL(w1, V_LOAD(e + i)));
+            const vf first = V_FMA(p0, x, V_MUL(p1, y));
+            if (stream) V_STREAM(d0 + i, first);
+            else V_STORE(d0 + i, first);
+            if (both) {
+                const vf second = V_FMA(q0, x, V_MUL(q1, y));
+                if (stream) V_STREAM(d1 + i, second);
+                else V_STORE(d1 + i, second);
+            }
+            if (i == C - VL) break;
+        }
+    }
+}
+
+static void pixels_f32(void *d0, void *d1, const void *near, const void *far, const row_taps *t, const void *h0, const void *h1,
+                       void *spare)
+{
+    const int64_t bytes = 4 * t->m * t->inner;
+    if (t->inner < VL) v_pixels_f32(spare ? spare : d0, !spare ? d1 : d1 ? (char *)spare + second_row(bytes) : 0, near, far, t, h0, h1, 0);
+    else if (spare && d1 && whole_lines(d0, d1, 4 * t->inner)) {
+        pixels_any(d0, d1, near, far, t, h0, h1, 1, 1);
+        return;
+    } else if (spare) pixels_any(spare, (float *)((char *)spare + second_row(bytes)), near, far, t, h0, d1 ? h1 : h0, 1, 0);
+    else if (d1) pixels_any(d0, d1, near, far, t, h0, h1, 1, 0);
+    else pixels_any(d0, d0, near, far, t, h0, h0, 0, 0);
+    if (spare) stream_rows(d0, d1, spare, bytes);
+}
+
+static void pixels_f64(void *d0, void *d1, const void *near, const void *far, const row_taps *t, const void *h0, const void *h1,
+                       void *spare)
+{
+    const int64_t bytes = 8 * t->m * t->inner;
+    if (!spare) { v_pixels_f64(d0, d1, near, far, t, h0, h1, 0); return; }
+    v_pixels_f64(spare, d1 ? (char *)spare + second_row(bytes) : 0, near, far, t, h0, h1, 0);
+    stream_rows(d0, d1, spare, bytes);
 }

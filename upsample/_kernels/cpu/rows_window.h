@@ -61,6 +61,7 @@ typedef __m256 vm;
 #endif
 
 #define WINDOW_TAPS_MAX 12      /* beyond it other forms win */
+#define HALF_TAPS_MAX 12        /* of rows_half.h, whose table is its weights alone */
 #define BYTE_PAIRS_MAX 32
 enum { COUNTS_EQUAL, COUNTS_DIFFER, COUNTS_BOX };
 
@@ -250,7 +251,7 @@ static int64_t window_bytes_needed(int acc, int32_t taps_max, int64_t outputs)
 {
     int64_t blocks = (outputs + VL - 1) / VL;
     if (acc == ACC_F32)
-        return taps_max > WINDOW_TAPS_MAX ? 0 : blocks * taps_max * (4 + VL + 4 * VL) + blocks * VL * 4 + 4 * 64 + 2 * VL;
+        return taps_max > WINDOW_TAPS_MAX ? (taps_max <= HALF_TAPS_MAX + 1 ? 64 : 0) : blocks * taps_max * (4 + VL + 4 * VL) + blocks * VL * 4 + 4 * 64 + 2 * VL;
     if (acc == ACC_F64 || (taps_max + 1) / 2 > BYTE_PAIRS_MAX) return 0;
     return blocks * ((taps_max + 1) / 2) * (4 * (BYTE_BLOCK / BYTE_LANES) + 2 * BYTE_PICK) + 5 * 64;
 }
@@ -339,8 +340,8 @@ static void window_pack(row_taps *t, int acc, int form, char *memory)
     if (form != FORM_FIXED)
         for (int64_t o = 0; o < t->m; o++)
             if (t->count[o] < 1) return;
-    if (acc == ACC_F32) pack_f32(t, form, memory);
-    else pack_bytes(t, acc, form, memory);
+    if (acc == ACC_F32 && t->taps_max <= WINDOW_TAPS_MAX) pack_f32(t, form, memory);
+    else if (acc != ACC_F32) pack_bytes(t, acc, form, memory);
 }
 
 /* ---- H and D passes of the 8-bit scheme ---------------------------------- */

@@ -18,7 +18,8 @@ cdef extern from "rows.h" nogil:
         const int32_t *count
         const void *weights
         void (*window)(void *dst, const void *src, const row_taps *t) noexcept nogil
-        int32_t pair, edges
+        int32_t halves, pair, edges
+    ctypedef int (*halve_fn)(void *dst, const void *top, const void *bottom, const row_taps *t, int box) noexcept nogil
     ctypedef int (*pair_fn)(void *d0, void *d1, void *fresh, const void **rows, const void *src, const row_taps *t,
                             const void *w0, const void *w1, int32_t shift, void *spare) noexcept nogil
     ctypedef void (*load_fn)(void *acc, const void *src, int64_t n) noexcept nogil
@@ -43,7 +44,11 @@ cdef extern from "rows.h" nogil:
         store_fn store[8][2]
         h_fn h[4][4]
         v_ops v[4][2]
-        void (*square[2])(void *dst, const void **rows, const void *wh, const void *wd, int64_t n) noexcept nogil
+        void (*square[2])(void *d0, void *d1, const void **rows, const void *h0, const void *h1, const void *wd, int64_t n,
+                          void *spare) noexcept nogil
+        void (*pixels[2])(void *d0, void *d1, const void *near, const void *far, const row_taps *t, const void *h0,
+                          const void *h1, void *spare) noexcept nogil
+        halve_fn halve[8]
         pair_fn pair[8][2]
         v_fn stream[4]
         void (*stream_row)(void *dst, const void *src, int64_t bytes_) noexcept nogil
@@ -51,7 +56,7 @@ cdef extern from "rows.h" nogil:
         part_fn part[4]
         v_end_fn part_end[4][2]
         copy_fn copy
-        copy_fn copy_x2
+        void (*copy_x2)(void *d0, void *d1, const void *src, const row_taps *t, int64_t size, void *spare) noexcept nogil
         int64_t (*pack_bytes)(int acc, int32_t taps_max, int64_t outputs) noexcept nogil
         void (*pack)(row_taps *t, int acc, int form, char *memory) noexcept nogil
 
@@ -107,6 +112,7 @@ cdef struct job:
     int64_t sum_size        # bytes of a sample while a long sum runs
     load_fn load            # NULL where the dtype is what passes work on
     store_fn store
+    halve_fn halve          # one output row from two input rows where both axes are halved; NULL likewise
     pair_fn pair            # two output rows at once where a tile is x2; NULL where there is no such thing
     int64_t tile            # outputs along W per tile
     int64_t tiles, band, bands

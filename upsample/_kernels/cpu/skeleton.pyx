@@ -197,7 +197,7 @@ cdef void fill_row(const job *j, row_taps *t, int64_t lo, int64_t hi, char *memo
     cdef int64_t last = 0, n = j.w.n
     cdef char *packed = memory + row_table_bytes(j, m) - pack_bytes(j, m)
     t.window = NULL
-    t.pair = t.edges = 0
+    t.pair = t.edges = t.halves = 0
     j.level.taps(a, lo, hi, first, count, raw if size else NULL, build)
     t.m, t.inner, t.taps_max, t.shift = m, j.inner, a.taps_max, a.shift
     t.src = clip(first[0], n)
@@ -210,6 +210,8 @@ cdef void fill_row(const job *j, row_taps *t, int64_t lo, int64_t hi, char *memo
             index[o] = <int32_t>(first[o] - t.src)
             last = max64(last, first[o] + count[o] - 1)
         t.n = max64(last, t.src) - t.src + 1
+        if j.halve != NULL:
+            find_halves(t, size)
         if pack_bytes(j, m):
             j.level.pack(t, j.acc, j.form, packed)
         return
@@ -229,6 +231,8 @@ cdef void fill_row(const job *j, row_taps *t, int64_t lo, int64_t hi, char *memo
                 (<short *>weights)[k * m + o] = (<short *>raw)[o * K + k]
     t.n = last - t.src + 1
     find_x2(t, first, lo, n, size)
+    if j.halve != NULL:
+        find_halves(t, size)
     if pack_bytes(j, m):
         j.level.pack(t, j.acc, FORM_X2 if t.inside_hi > t.inside_lo else j.form, packed)
 
@@ -254,6 +258,25 @@ cdef void find_x2(row_taps *t, const int64_t *first, int64_t lo, int64_t n, int6
                 return
     t.inside_lo, t.inside_hi = a, b
     t.inside_src = lo // 2 - t.src
+
+
+cdef inline bint is_half(const char *w, int64_t size, int32_t shift) noexcept nogil:
+    """Whether a weight is 1/2."""
+    return (<const float *>w)[0] == 0.5 if size == 4 else size == 2 and shift > 0 and (<const short *>w)[0] == 1 << (shift - 1)
+
+
+cdef void find_halves(row_taps *t, int64_t size) noexcept nogil:
+    """Recognise whole factor 1/2: every output is the mean of inputs 2o and 2o + 1."""
+    cdef int64_t o
+    cdef const char *w = <const char *>t.weights
+    for o in range(t.m):
+        if size == 0:
+            if t.count[o] != 2 or t.first[o] != 2 * o:
+                return
+        elif (t.taps_max != 2 or t.index[o] != 2 * o or t.index[t.m + o] != 2 * o + 1
+                or not is_half(w + o * size, size, t.shift) or not is_half(w + (t.m + o) * size, size, t.shift)):
+            return
+    t.halves = 1
 
 
 # ---- the run --------------------------------------------------------------
@@ -397,22 +420,60 @@ cdef int64_t sum_rows(const job *j, const run_state *s, const axis_taps *t, int6
     return stop - y
 
 
-cdef void sum_pixels(const job *j, const run_state *s, const axis_taps *t, int64_t z, int64_t y, char *dst) noexcept nogil:
-    """Output row y straight from two input rows, pixel by pixel: rows of many channels would leave the cache."""
-    cdef const void *corners[4]
-    cdef char weights[16]
-    cdef const row_taps *w = s.tile
-    cdef int64_t at = y - t.lo, size = j.w.weight_size, pixel = j.inner * j.sample, o, left, right
-    cdef const char *base = s.x + z * s.sx.d + w.src * pixel
-    cdef const char *near = base + clip(t.first[at], j.h.n) * s.sx.h
-    cdef const char *far = base + clip(t.first[at] + 1, j.h.n) * s.sx.h
-    cdef const char *table = <const char *>w.weights
-    for o in range(w.m):
-        left, right = w.index[o] * pixel, w.index[w.m + o] * pixel
-        corners[0], corners[1], corners[2], corners[3] = near + left, near + right, far + left, far + right
-        memcpy(weights, table + o * size, size)
-        memcpy(weights + size, table + (w.m + o) * size, size)
-        j.level.square[j.acc](dst + o * pixel, corners, weights, t.weights + at * 2 * size, j.inner)
+cdef int64_t halve_rows(const job *j, const run_state *s, const axis_taps *t, int64_t z, int64_t y, int64_t stop, char *row,
+                        int64_t step, int64_t n) noexcept nogil:
+    """Output rows from y on that are means of two by two pixels: how many were made."""
+    cdef int64_t o, first, size = j.h.weight_size
+    cdef const char *w
+    cdef char *target
+    for o in range(y - t.lo, stop - t.lo):
+        first = t.first[o]
+        w = t.weights + 2 * o * size
+        if t.count[o] != 2 or first < 0 or first + 1 >= j.h.n or size and not (
+                is_half(w, size, j.h.recipe.shift) and is_half(w + size, size, j.h.recipe.shift)):
+            return o + t.lo - y
+        target = row if s.through == NULL else s.through
+        if not j.halve(target, source_row(j, s, z, first), source_row(j, s, z, first + 1), s.tile, size == 0):
+            return o + t.lo - y
+        if s.through != NULL:
+            j.level.stream_row(row, s.through, n * j.sample)
+        row += step
+    return stop - y
+
+
+cdef inline bint same_rows(const job *j, const axis_taps *t, int64_t y, int64_t stop) noexcept nogil:
+    """Whether output row y + 1 is made now as well, and of the input rows that y is made of."""
+    return y + 1 < stop and t.first[y + 1 - t.lo] == t.first[y - t.lo]
+
+
+cdef int64_t sum_pixels(const job *j, const run_state *s, const axis_taps *t, int64_t z, int64_t y, int64_t stop, char *row,
+                        int64_t step) noexcept nogil:
+    """Output row y, or y and y + 1, straight from two input rows: rows of many channels would leave the cache."""
+    cdef int64_t at = y - t.lo, size = 2 * j.h.weight_size
+    cdef const char *base = source_row(j, s, z, 0)
+    cdef bint both = same_rows(j, t, y, stop)
+    j.level.pixels[j.acc](row, row + step if both else NULL, base + clip(t.first[at], j.h.n) * s.sx.h,
+                          base + clip(t.first[at] + 1, j.h.n) * s.sx.h, s.tile, t.weights + at * size,
+                          t.weights + (at + both) * size, s.through)
+    return 1 + both
+
+
+cdef int64_t sum_square(const job *j, const run_state *s, const axis_taps *td, const axis_taps *th, int64_t d, int64_t y,
+                        int64_t stop, char *row, int64_t step, int64_t n) noexcept nogil:
+    """Output row (d, y), or y and y + 1, from four rows."""
+    cdef const void *rows[4]
+    cdef int64_t at = y - th.lo, first = td.first[d - td.lo], size = 2 * j.h.weight_size
+    cdef int64_t z0 = clip(first, j.d.n), z1 = clip(first + 1, j.d.n)
+    cdef int64_t y0 = clip(th.first[at], j.h.n), y1 = clip(th.first[at] + 1, j.h.n)
+    cdef bint both = j.store == NULL and same_rows(j, th, y, stop)
+    cdef char *target = s.scratch + j.at_out if j.store != NULL else row
+    rows[0], rows[1] = w_row(j, s, z0, y0), w_row(j, s, z0, y1)
+    rows[2], rows[3] = w_row(j, s, z1, y0), w_row(j, s, z1, y1)
+    j.level.square[j.acc](target, row + step if both else NULL, rows, th.weights + at * size, th.weights + (at + both) * size,
+                          td.weights + (d - td.lo) * 2 * j.d.weight_size, n, s.through if j.store == NULL else NULL)
+    if j.store != NULL:
+        finish_row(j, s, row, target, n)
+    return 1 + both
 
 
 cdef void sum_d(const job *j, const run_state *s, const axis_taps *td, const axis_taps *th, int64_t d, int64_t y,
@@ -424,14 +485,6 @@ cdef void sum_d(const job *j, const run_state *s, const axis_taps *td, const axi
     cdef const char *w = td.weights + at * j.d.recipe.taps_max * j.d.weight_size
     cdef char *total = s.scratch + j.at_sum + align64(j.row_bytes // j.stored * j.sum_size)
     cdef char *row
-    cdef int64_t z0, z1, y0, y1
-    if j.square and count == 2 and th.count[y - th.lo] == 2:
-        z0, z1 = clip(first, j.d.n), clip(first + 1, j.d.n)
-        y0, y1 = clip(th.first[y - th.lo], j.h.n), clip(th.first[y - th.lo] + 1, j.h.n)
-        rows[0], rows[1] = w_row(j, s, z0, y0), w_row(j, s, z0, y1)
-        rows[2], rows[3] = w_row(j, s, z1, y0), w_row(j, s, z1, y1)
-        j.level.square[j.acc](dst, rows, th.weights + (y - th.lo) * 2 * j.h.weight_size, w, n)
-        return
     while done < count or done == 0:
         step = min(count - done, ROW_GROUP)
         for k in range(step):
@@ -456,7 +509,7 @@ cdef void execute(const job *j, const char *x, const strides3 *sx, char *out, co
     cdef int64_t tile = unit // (j.outer * per_tile), o = unit // per_tile % j.outer, rest = unit % per_tile
     cdef int64_t filled = -1
     cdef int64_t band = rest // (j.d.m * j.band), y0 = band * j.band, y1 = min64(y0 + j.band, j.h.m)
-    cdef int64_t d, y, n, k, made, source, copied = -1
+    cdef int64_t d, y, n, k, made, stop, source, copied = -1
     cdef bint direct = False        # the last sum streams itself
     rest -= y0 * j.d.m
     d = rest // (y1 - y0)
@@ -498,30 +551,41 @@ cdef void execute(const job *j, const char *x, const strides3 *sx, char *out, co
             if j.h.has_pass:
                 seek(j, &j.h, &th, y, scratch, j.at_h)
             made = 1
+            stop = min64(min64(y1, y + unit_hi - unit), th.hi if j.h.has_pass else y1)
             if j.copies:
                 source = clip(td.first[d - td.lo], j.d.n) if j.d.has_pass else d
                 source = source * j.h.n + (clip(th.first[y - th.lo], j.h.n) if j.h.has_pass else y)
-                target = row if s.through == NULL else s.through
-                if source != copied:
-                    (j.level.copy_x2 if s.tile.inside_hi > s.tile.inside_lo else j.level.copy)(
-                        target,
-                        s.x + source // j.h.n * sx.d + source % j.h.n * sx.h + s.tile.src * j.inner * j.sample,
-                        s.tile, j.inner * j.sample)
-                elif s.through == NULL:
-                    memcpy(row, previous, n * j.sample)
-                previous, copied = row, source
-                if s.through != NULL:
-                    j.level.stream_row(row, s.through, n * j.sample)
+                if s.tile.inside_hi > s.tile.inside_lo:
+                    # the next row is of the same input row, more often than not
+                    if (j.h.has_pass and y + 1 < stop
+                            and clip(th.first[y + 1 - th.lo], j.h.n) == clip(th.first[y - th.lo], j.h.n)):
+                        made = 2
+                    j.level.copy_x2(row, row + so.h if made == 2 else NULL, source_row(j, &s, source // j.h.n, source % j.h.n),
+                                    s.tile, j.inner * j.sample, s.through)
+                else:
+                    target = row if s.through == NULL else s.through
+                    if source != copied:
+                        j.level.copy(target, source_row(j, &s, source // j.h.n, source % j.h.n), s.tile, j.inner * j.sample)
+                    elif s.through == NULL:
+                        memcpy(row, previous, n * j.sample)
+                    previous, copied = row, source
+                    if s.through != NULL:
+                        j.level.stream_row(row, s.through, n * j.sample)
+            elif j.halve != NULL and s.tile.halves and (made := halve_rows(j, &s, &th, d, y, stop, row, so.h, n)):
+                pass
             elif j.plain_h:
-                made = sum_rows(j, &s, &th, d, y, min64(min64(y1, th.hi), y + unit_hi - unit), row, so.h, n, direct)
+                made = sum_rows(j, &s, &th, d, y, stop, row, so.h, n, direct)
+            elif j.pixels:
+                made = sum_pixels(j, &s, &th, d, y, stop, row, so.h)
+            elif j.square:
+                made = sum_square(j, &s, &td, &th, d, y, stop, row, so.h, n)
             elif not j.d.has_pass and not j.h.has_pass and j.pair != NULL and s.tile.pair:
                 j.pair(row, NULL, NULL, NULL, source_row(j, &s, d, y), s.tile, NULL, NULL, 0, s.through)
             else:
+                made = 1
                 target = scratch + j.at_out if j.store != NULL else row if s.through == NULL else s.through
                 if j.d.has_pass:
                     sum_d(j, &s, &td, &th, d, y, target, n, direct)
-                elif j.pixels:
-                    sum_pixels(j, &s, &th, d, y, target)
                 elif j.h.has_pass:
                     sum_h(j, &s, &th, d, y, target, n, direct)
                 else:
@@ -631,11 +695,15 @@ def prepare(str dtype, int64_t sample, int64_t outer, int64_t inner, sizes, maps
         else:
             j.form = FORM_WIDE
         j.square = j.acc <= ACC_F64 and j.d.recipe.taps_max == 2 and j.h.recipe.taps_max == 2 and (
-            j.d.weight_size != 0 and j.h.weight_size != 0)
+            j.d.weight_size != 0 and j.h.weight_size != 0 and uniform_count(&j.d.recipe) and uniform_count(&j.h.recipe))
         j.pixels = j.form == FORM_FIXED and j.acc <= ACC_F64 and j.load == NULL and not j.d.has_pass and (
             j.h.recipe.taps_max == 2 and j.h.weight_size != 0 and uniform_count(&j.h.recipe) and j.w.recipe.taps_max == 2 and inner >= DIRECT_CHANNELS)
         j.plain_h = not j.d.has_pass and j.h.has_pass and not j.pixels and uniform_count(&j.h.recipe) and (
             j.h.weight_size != 0)
+        if j.acc in (ACC_F32, ACC_U8) and j.h.has_pass and not j.d.has_pass and (j.form == FORM_BOX) == (j.h.weight_size == 0) and (
+                j.form == FORM_BOX or j.form == FORM_FIXED and j.w.recipe.taps_max == j.h.recipe.taps_max == 2) and (
+                j.form == FORM_BOX and j.acc == ACC_F32 or j.load == NULL):
+            j.halve = level.halve[j.dtype]
         if j.form == FORM_FIXED and (j.acc == ACC_F32 or j.acc == ACC_U8 and j.dtype == DTYPE_U8):
             j.pair = level.pair[j.dtype][0 if j.w.recipe.taps_max == 2 else 1]
             if j.h.has_pass and j.h.recipe.taps_max != j.w.recipe.taps_max or j.dtype == DTYPE_U8 and j.acc != ACC_U8:
