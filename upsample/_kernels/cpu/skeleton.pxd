@@ -103,7 +103,7 @@ cdef struct job:
     axis_job d, h, w
     bint long_taps          # an output along W has too many taps for a table: they are made in parts
     bint pixels             # two float taps along H and W each, many channels: four pixels are summed at once
-    bint plain_h            # as many taps for every output row, no D pass
+    bint plain_h            # no D pass, and no output row has more taps than are summed in one call
     bint square             # two float taps along D and H each: four rows are summed at once
     bint copies             # nearest: pixels of `sample * inner` bytes are copied
     int32_t dtype, acc, form

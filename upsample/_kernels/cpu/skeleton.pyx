@@ -381,14 +381,15 @@ cdef int64_t sum_rows(const job *j, const run_state *s, const axis_taps *t, int6
     cdef int64_t mask = j.ring_h - 1, plane = (z & (j.ring_d - 1)) * j.ring_h, base = z * j.h.n, end = stop - t.lo, newest
     cdef v_fn add = j.level.stream[j.acc] if stream else j.h.ops.whole
     cdef pair_fn pair = j.pair if s.tile.pair and j.pair != NULL else NULL
-    cdef int32_t shift = j.h.recipe.shift
+    cdef int32_t shift = j.h.recipe.shift, count
     cdef char *target
     cdef char *spare = s.scratch + j.at_row if stream or s.through != NULL else NULL
     while o < end:
         first = t.first[o]
         newest = first + K - 1
-        at = K
-        if pair != NULL and o + 1 < end and t.first[o + 1] == first and 0 <= newest <= last:
+        count = at = t.count[o]
+        if pair != NULL and o + 1 < end and t.first[o + 1] == first and 0 <= newest <= last and (
+                count == K and t.count[o + 1] == K):
             if s.tags[plane + (newest & mask)] != base + newest:
                 at = K - 1          # the newest row is made on the way
         for k in range(at):
@@ -399,7 +400,7 @@ cdef int64_t sum_rows(const job *j, const run_state *s, const axis_taps *t, int6
             if s.tags[slot] != base + newest:
                 make_row(j, s, s.ring + slot * j.row_bytes, z, newest)
                 s.tags[slot] = base + newest
-        if at < K:
+        if at < count:
             newest = first + K - 1
             slot = plane + (newest & mask)
             rows[K - 1] = s.ring + slot * j.row_bytes
@@ -413,7 +414,7 @@ cdef int64_t sum_rows(const job *j, const run_state *s, const axis_taps *t, int6
             make_row(j, s, s.ring + slot * j.row_bytes, z, newest)
             s.tags[slot] = base + newest
         target = s.scratch + j.at_out if j.store != NULL else s.through if s.through != NULL else row
-        add(target, rows, t.weights + o * size, n, <int32_t>K, shift)
+        add(target, rows, t.weights + o * size, n, count, shift)
         finish_row(j, s, row, target, n)
         o += 1
         row += step
@@ -698,8 +699,7 @@ def prepare(str dtype, int64_t sample, int64_t outer, int64_t inner, sizes, maps
             j.d.weight_size != 0 and j.h.weight_size != 0 and uniform_count(&j.d.recipe) and uniform_count(&j.h.recipe))
         j.pixels = j.form == FORM_FIXED and j.acc <= ACC_F64 and j.load == NULL and not j.d.has_pass and (
             j.h.recipe.taps_max == 2 and j.h.weight_size != 0 and uniform_count(&j.h.recipe) and j.w.recipe.taps_max == 2 and inner >= DIRECT_CHANNELS)
-        j.plain_h = not j.d.has_pass and j.h.has_pass and not j.pixels and uniform_count(&j.h.recipe) and (
-            j.h.weight_size != 0)
+        j.plain_h = j.h.has_pass and not j.d.has_pass and j.h.weight_size != 0 and j.h.recipe.taps_max <= ROW_GROUP
         if j.acc in (ACC_F32, ACC_U8) and j.h.has_pass and not j.d.has_pass and (j.form == FORM_BOX) == (j.h.weight_size == 0) and (
                 j.form == FORM_BOX or j.form == FORM_FIXED and j.w.recipe.taps_max == j.h.recipe.taps_max == 2) and (
                 j.form == FORM_BOX and j.acc == ACC_F32 or j.load == NULL):
