@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import os
 import subprocess
 import sys
@@ -13,6 +14,7 @@ import pytest
 import upsample
 from upsample import testing
 from upsample._kernels.cpu import skeleton
+from upsample.backends import kernel_for
 
 LEVELS = skeleton.levels()
 FMA_LEVELS = tuple(name for name in LEVELS if name != "baseline")
@@ -119,13 +121,13 @@ PATHS = [
     ("x2", (1, 2, 9, 40), "float32", {"mode": "bilinear", "scale_factor": 2}),
     ("x2", (1, 2, 9, 40), "float64", {"mode": "bicubic", "scale_factor": 2}),
     ("x2 copied", (1, 2, 9, 40), "int32", {"mode": "nearest", "scale_factor": 2}),
-    ("copied pixels", (1, 2, 9, 40), "int32", {"mode": "nearest", "scale_factor": 1.7}),
+    ("copied pixels", (9, 40, 5), "int32", {"mode": "nearest", "scale_factor": 1.7, "layout": "HWC"}),
     ("fixed taps", (1, 2, 9, 40), "float64", {"mode": "bilinear", "scale_factor": 1.7}),
     ("wide taps", (1, 2, 30, 40), "float64", {"mode": "bicubic", "scale_factor": 0.4, "antialias": True}),
     ("wide taps", (1, 2, 30, 400), "uint8", {"mode": "bilinear", "scale_factor": 0.04, "antialias": True}),
     ("box sums", (1, 2, 30, 40), "float64", {"mode": "area", "scale_factor": 0.4}),
-    ("pixels, with H", (2, 9, 7, 17), "float32", {"mode": "bilinear", "scale_factor": 1.7, "layout": "NHWC"}),
-    ("pixels, with H", (9, 7, 64), "float64", {"mode": "bilinear", "scale_factor": 2, "layout": "HWC"}),
+    ("pixels, two rows at once", (2, 9, 7, 17), "float32", {"mode": "bilinear", "scale_factor": 1.7, "layout": "NHWC"}),
+    ("pixels, two rows at once", (9, 7, 64), "float64", {"mode": "bilinear", "scale_factor": 2, "layout": "HWC"}),
     ("a transposed copy", (5, 6, 7, 2, 8), "float32", {"mode": "trilinear", "scale_factor": 2, "layout": "DHNCW"}),
     ("a copy", (1, 2, 9, 40), "float32", {"mode": "bilinear", "scale_factor": 1}),
 ]
@@ -309,3 +311,167 @@ def test_the_tables_of_a_long_axis_serve_all_rows(mode: str) -> None:
     for row in (0, 11, 23):
         single = upsample.plan((1, 150_000), x.dtype, scale_factor=2, mode=mode, layout="CW")
         assert np.array_equal(single(x[row : row + 1])[0], whole[row])
+
+
+VECTOR_LEVELS = [name for name in LEVELS if name in ("avx2", "avx512")]
+CHANNELS = {1: (), 2: (2,), 3: (3,), 4: (4,)}
+
+
+def path(plan: Any, x: Any) -> str:
+    """What the kernel of these arrays says about itself."""
+    return str(kernel_for(plan, x, "cpu").explain())
+
+
+def image(rng: Any, shape: tuple[int, ...], dtype: str) -> Any:
+    if dtype == "uint8":
+        return rng.integers(0, 256, shape).astype(np.uint8)
+    if dtype == "uint16":
+        return rng.integers(0, 65536, shape).astype(np.uint16)
+    if dtype == "bfloat16":
+        return rng.normal(size=shape).astype(pytest.importorskip("ml_dtypes").bfloat16)
+    return rng.normal(size=shape).astype(dtype)
+
+
+@pytest.mark.parametrize("name", VECTOR_LEVELS)
+@pytest.mark.parametrize("channels", CHANNELS)
+@pytest.mark.parametrize("dtype", ["float32", "float16", "bfloat16", "uint16", "uint8"])
+@pytest.mark.parametrize("mode", ["bilinear", "bicubic"])
+def test_two_rows_at_once_have_the_bits_of_single_ones(
+    name: str, channels: int, dtype: str, mode: str, level: Any
+) -> None:
+    """Every width from the least that the path takes on; a window with an odd start is not recognised as x2."""
+    level(name)
+    rng = np.random.default_rng(channels)
+    layout = "HW" if channels == 1 else "HWC"
+    taken = 0
+    for width in (7, 12, 16, 17, 24, 31, 32, 33, 34, 40, 47, 63, 64, 65, 66, 67, 70, 85, 86, 128, 131, 200):
+        x = image(rng, (7, width, *CHANNELS[channels]), dtype)
+        plan = upsample.plan(x.shape, x.dtype, scale_factor=2, mode=mode, layout=layout)
+        taken += "x2, two rows at once" in path(plan, x)
+        whole = plan(x)
+        pieces = np.empty_like(whole)
+        for (y0, y1), (x0, x1) in itertools.product(((0, 1), (1, 14)), ((0, 1), (1, 2 * width))):
+            lo, hi, part = plan.window((y0, x0), (y1, x1))
+            assert "at once" not in path(part, x[lo[0] : hi[0], lo[1] : hi[1]])
+            pieces[y0:y1, x0:x1] = part(x[lo[0] : hi[0], lo[1] : hi[1]])
+        assert whole.tobytes() == pieces.tobytes(), width
+    assert taken >= 5
+
+
+@pytest.mark.parametrize("name", VECTOR_LEVELS)
+@pytest.mark.parametrize("dtype", ["uint8", "float32"])
+@pytest.mark.parametrize("special", [0, 1, 254, 255, "max", "nan"])
+def test_two_rows_at_once_at_the_ends_of_the_range(name: str, dtype: str, special: Any, level: Any) -> None:
+    """Cubic overshoot is clamped in bytes as in 32 bits; what is not finite stays where its taps are."""
+    level(name)
+    rng = np.random.default_rng(3)
+    x = rng.choice([0, 1, 254, 255], (9, 150)).astype(dtype)
+    if isinstance(special, int):
+        x[rng.random(x.shape) < 0.5] = special
+    elif dtype == "float32":
+        x[4, 70] = np.inf if special == "max" else np.nan
+    for mode in ("bilinear", "bicubic"):
+        plan = upsample.plan(x.shape, x.dtype, scale_factor=2, mode=mode, layout="HW")
+        assert "x2, two rows at once" in path(plan, x)
+        lo, hi, part = plan.window((1, 1), (18, 300))
+        assert plan(x)[1:, 1:].tobytes() == part(x[lo[0] : hi[0], lo[1] : hi[1]]).tobytes()
+
+
+@pytest.mark.parametrize("name", VECTOR_LEVELS)
+@pytest.mark.parametrize("size", [1, 2, 3, 4, 6, 8, 12, 15, 16])
+@pytest.mark.parametrize("scale", [0.4, 0.5, 0.7, 1.5, 3, 7.3])
+def test_copied_windows_of_every_size(name: str, size: int, scale: float, level: Any) -> None:
+    level(name)
+    rng = np.random.default_rng(size)
+    taken = 0
+    for width in (3, 16, 33, 64, 65, 130, 200, 515):
+        x = rng.integers(0, 256, (2, width, size)).astype(np.uint8)
+        plan = upsample.plan(x.shape, x.dtype, scale_factor=(1, scale), mode="nearest", layout="HWC")
+        taken += "copied windows" in path(plan, x)
+        first, _, _ = plan.passes[0].map.taps()
+        assert np.array_equal(plan(x), x[:, np.clip(first, 0, width - 1)])
+    assert taken >= 3 or size > 4 or scale < 0.7  # wide pixels and strong reductions span too much
+
+
+@pytest.mark.parametrize("name", VECTOR_LEVELS)
+@pytest.mark.parametrize("size", [1, 2, 3, 4, 5, 6, 8, 12, 16, 17, 24, 32, 33, 48, 64, 100, 128, 200])
+def test_doubled_pixels_of_every_size(name: str, size: int, level: Any) -> None:
+    level(name)
+    rng = np.random.default_rng(size)
+    for height, width in ((3, 2), (2, 5), (3, 15), (2, 16), (3, 21), (2, 22), (3, 33), (2, 64), (3, 65), (2, 130)):
+        x = rng.integers(0, 256, (height, width, size)).astype(np.uint8)
+        plan = upsample.plan(x.shape, x.dtype, scale_factor=2, mode="nearest", layout="HWC")
+        assert "x2 copied" in path(plan, x)
+        assert np.array_equal(plan(x), x.repeat(2, axis=0).repeat(2, axis=1))
+        single = upsample.plan(x.shape, x.dtype, scale_factor=(1, 2), mode="nearest", layout="HWC")
+        assert np.array_equal(single(x), x.repeat(2, axis=1))
+
+
+@pytest.mark.parametrize("name", VECTOR_LEVELS)
+@pytest.mark.parametrize("channels", CHANNELS)
+@pytest.mark.parametrize("mode", ["area", "bilinear"])
+def test_means_of_two_by_two(name: str, channels: int, mode: str, level: Any) -> None:
+    level(name)
+    rng = np.random.default_rng(channels)
+    layout = "HW" if channels == 1 else "HWC"
+    taken = 0
+    for width in (1, 5, 8, 10, 16, 21, 22, 43, 64, 65, 127, 128, 200):
+        for dtype in ("uint8", "float32"):
+            x = image(rng, (6, 2 * width, *CHANNELS[channels]), dtype)
+            plan = upsample.plan(x.shape, x.dtype, scale_factor=0.5, mode=mode, layout=layout)
+            taken += "means of two by two" in path(plan, x)
+            left, right = x[:, 0::2], x[:, 1::2]
+            if dtype == "float32":
+                half = np.float32(0.5)
+                rows = (left + right) * half  # halving is exact, so this is the fused sum too
+                want = (rows[0::2] + rows[1::2]) * half
+            elif mode == "area":
+                total = (left[0::2].astype(int) + left[1::2] + right[0::2] + right[1::2]) / 4
+                want = np.rint(total).astype(np.uint8)
+            else:
+                rows = (left.astype(int) + right + 1) >> 1
+                want = ((rows[0::2] + rows[1::2] + 1) >> 1).astype(np.uint8)
+            assert np.array_equal(plan(x), want), (width, dtype)
+    assert taken >= 20
+
+
+@pytest.mark.parametrize("name", VECTOR_LEVELS)
+@pytest.mark.parametrize("channels", CHANNELS)
+@pytest.mark.parametrize(
+    ("mode", "antialias"), [("linear", False), ("cubic", False), ("linear", True), ("cubic", True), ("lanczos", True)]
+)
+def test_halves_are_the_one_sum(name: str, channels: int, mode: str, antialias: bool, level: Any) -> None:
+    level(name)
+    rng = np.random.default_rng(channels)
+    taken = 0
+    for width in (20, 34, 64, 66, 100, 130, 257):
+        x = rng.normal(size=(width, channels)).astype(np.float32)
+        plan = upsample.plan(x.shape, x.dtype, scale_factor=0.5, mode=mode, antialias=antialias, layout="WC")
+        taken += "halves" in path(plan, x)
+        assert np.array_equal(plan(x), one_sum(plan.passes[0].map, x, 0)), width
+    assert taken >= 3
+
+
+@pytest.mark.parametrize("name", VECTOR_LEVELS)
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_rows_of_pixels_and_of_volumes_in_pairs(name: str, dtype: str, level: Any) -> None:
+    """Output rows of the same taps are made together: whole equals windows that part them."""
+    level(name)
+    rng = np.random.default_rng(4)
+    for shape, layout, mode in (
+        ((5, 6, 16), "HWC", "bilinear"),
+        ((5, 6, 37), "HWC", "bilinear"),
+        ((3, 5, 21), "DHW", "trilinear"),
+        ((3, 5, 40), "DHW", "trilinear"),
+    ):
+        x = rng.normal(size=shape).astype(dtype)
+        plan = upsample.plan(x.shape, x.dtype, scale_factor=2, mode=mode, layout=layout)
+        assert ("pixels, two rows at once" if layout == "HWC" else "four rows at once") in path(plan, x)
+        whole = plan(x)
+        rank = layout.count("D") + 2
+        stop = whole.shape[:rank]
+        for y in range(stop[-2]):
+            start = (*(0,) * (rank - 2), y, 0)
+            lo, hi, part = plan.window(start, (*stop[:-2], y + 1, stop[-1]))
+            cut = tuple(slice(a, b) for a, b in zip(lo, hi, strict=True))
+            assert np.array_equal(part(x[cut]), whole[..., y : y + 1, :] if rank == 3 else whole[y : y + 1])

@@ -246,3 +246,27 @@ def test_streamed_outputs_have_the_bits_of_plain_ones(mode: str, dtype: str) -> 
     for top in (0, height // 2, height - 37):
         (a, b), (c, d), part = plan.window((top, 0), (top + 37, width))
         assert np.array_equal(part(x[:, :, a:c, b:d]), whole[:, :, top : top + 37])
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float16", "uint16", "uint8", "float64"])
+@pytest.mark.parametrize("mode", ["nearest", "bilinear", "bicubic"])
+@pytest.mark.parametrize("width", [64, 1920, 1003])
+def test_streamed_doubling_has_the_bits_of_plain_doubling(mode: str, dtype: str, width: int) -> None:
+    """Rows that are whole lines, rows that are not, and outputs that begin anywhere in a line."""
+    height = 35 * MIB // (4 * width * np.dtype(dtype).itemsize)
+    x = np.random.default_rng(1).uniform(0, 200, (1, 1, height, width)).astype(dtype)
+    plan = upsample.plan(x.shape, x.dtype, scale_factor=2, mode=mode)
+    size, item = 4 * x.size, x.itemsize
+    raw = np.empty(size * item + 128, np.uint8)
+    base = -raw.ctypes.data % 64
+    pieces = np.empty(plan.out_shape, dtype)
+    step = 30 * MIB // (2 * width * item)  # too small to be streamed
+    for top in range(0, 2 * height, step):
+        stop = min(top + step, 2 * height)
+        (a, b), (c, d), part = plan.window((top, 0), (stop, 2 * width))
+        pieces[:, :, top:stop] = part(x[:, :, a:c, b:d])
+    for shift in (0, item, 16, 32, 64 - item):
+        out = raw[base + shift : base + shift + size * item].view(dtype).reshape(plan.out_shape)
+        out[...] = 7
+        assert plan(x, out) is out
+        assert out.tobytes() == pieces.tobytes(), shift

@@ -48,6 +48,7 @@ struct row_taps {
     const void *packed;
     int64_t half_lo, half_hi, half_src;     /* outputs of one set of weights, two inputs apart (rows_half.h) */
     int32_t halves;             /* every output has the two inputs 2o and 2o + 1, in equal parts */
+    int32_t pixel;              /* bytes, where pixels are copied by windows */
     int32_t pair, edges;        /* X2: whether `pair` takes this tile; windows at either end (rows_pair.h) */
     const uint8_t *zip;
 };
@@ -101,6 +102,8 @@ typedef struct {
     void (*copy_x2)(void *d0, void *d1, const void *src, const row_taps *t, int64_t size, void *spare);
     int64_t (*pack_bytes)(int acc, int32_t taps_max, int64_t outputs);     /* memory that pack needs; 0: it is not for it */
     void (*pack)(row_taps *t, int acc, int form, char *memory);
+    int64_t (*copy_bytes)(int64_t outputs, int64_t size);     /* the same for nearest, of pixels of `size` bytes */
+    void (*pack_copy)(row_taps *t, int64_t size, char *memory);
 } row_table;
 
 /* NULL where a level is not compiled in. */

@@ -634,6 +634,8 @@ DEFINE_BYTES(i8)
 #define SQUARE(T) square_##T
 #define PIXELS(T) pixels_##T
 #define PACK pack_tables
+#define COPY_BYTES_NEEDED copy_bytes_needed
+#define PACK_COPY pack_copy
 #define V_WHOLE_f32 v_short_f32
 #else
 static int64_t window_bytes_needed(int acc, int32_t taps_max, int64_t outputs)
@@ -643,6 +645,9 @@ static int64_t window_bytes_needed(int acc, int32_t taps_max, int64_t outputs)
 }
 static void no_pack(row_taps *t, int acc, int form, char *memory) { (void)t; (void)acc; (void)form; (void)memory; }
 #define PACK no_pack
+static int64_t no_copy_bytes(int64_t outputs, int64_t size) { (void)outputs; (void)size; return 0; }
+#define COPY_BYTES_NEEDED no_copy_bytes
+#define PACK_COPY 0
 #define V_BYTES_WHOLE(T) v_sum_##T
 #define H_X2(T) h_x2_##T
 #define SQUARE(T) v_square_##T
@@ -746,6 +751,8 @@ static const row_table table = {
     .copy_x2 = COPY_X2,
     .pack_bytes = window_bytes_needed,
     .pack = PACK,
+    .copy_bytes = COPY_BYTES_NEEDED,
+    .pack_copy = PACK_COPY,
 };
 
 const row_table *const ROWS_TABLE = &table;

@@ -561,6 +561,29 @@ INLINE int64_t double_blocks(char *d0, char *d1, const char *s, int64_t n, int64
     return i;
 }
 
+/* ---- nearest at other scales: windows of bytes -------------------------------- */
+
+#define COPY_PIXEL_MAX 16
+
+INLINE void copy_windows(uint8_t *restrict d, const uint8_t *restrict s, const row_taps *t, int two)
+{
+    const int64_t bytes = t->m * t->pixel, whole = bytes / BVL;
+    for (int64_t b = 0; b <= whole; b++) {
+        if (b == whole && bytes % BVL == 0) break;
+        const uint8_t *p = s + t->left[b];
+        const BV pick = BV_LOAD(t->pick + b * BVL);
+        const BV x = two ? bv_pick(pick, BV_LOAD(p), BV_LOAD(p + BVL)) : BV_DOUBLE(pick, BV_LOAD(p));
+        if (b < whole) BV_STORE(d + b * BVL, x);
+        else {
+            uint8_t rest[BVL];
+            BV_STORE(rest, x);
+            memcpy(d + b * BVL, rest, (size_t)(bytes % BVL));
+        }
+    }
+}
+static void copy_window(void *d, const void *s, const row_taps *t) { copy_windows(d, s, t, 0); }
+static void copy_window_two(void *d, const void *s, const row_taps *t) { copy_windows(d, s, t, 1); }
+
 /* Pixels of a vector or more. */
 INLINE void double_large(char *d0, char *d1, const char *s, int64_t n, int64_t size, int both, int stream)
 {

@@ -18,6 +18,7 @@ cdef extern from "rows.h" nogil:
         const int32_t *count
         const void *weights
         void (*window)(void *dst, const void *src, const row_taps *t) noexcept nogil
+        int64_t half_lo, half_hi
         int32_t halves, pair, edges
     ctypedef int (*halve_fn)(void *dst, const void *top, const void *bottom, const row_taps *t, int box) noexcept nogil
     ctypedef int (*pair_fn)(void *d0, void *d1, void *fresh, const void **rows, const void *src, const row_taps *t,
@@ -58,6 +59,8 @@ cdef extern from "rows.h" nogil:
         copy_fn copy
         void (*copy_x2)(void *d0, void *d1, const void *src, const row_taps *t, int64_t size, void *spare) noexcept nogil
         int64_t (*pack_bytes)(int acc, int32_t taps_max, int64_t outputs) noexcept nogil
+        int64_t (*copy_bytes)(int64_t outputs, int64_t size) noexcept nogil
+        void (*pack_copy)(row_taps *t, int64_t size, char *memory) noexcept nogil
         void (*pack)(row_taps *t, int acc, int form, char *memory) noexcept nogil
 
 

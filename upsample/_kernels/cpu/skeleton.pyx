@@ -179,7 +179,9 @@ cdef int64_t row_table_bytes(const job *j, int64_t outputs) noexcept nogil:
 
 
 cdef inline int64_t pack_bytes(const job *j, int64_t outputs) noexcept nogil:
-    if j.copies or j.inner > PACK_CHANNELS:
+    if j.copies:
+        return align64(j.level.copy_bytes(outputs, j.inner * j.sample))
+    if j.inner > PACK_CHANNELS:
         return 0
     return align64(j.level.pack_bytes(j.acc, j.w.recipe.taps_max, outputs * j.inner))
 
@@ -198,6 +200,7 @@ cdef void fill_row(const job *j, row_taps *t, int64_t lo, int64_t hi, char *memo
     cdef char *packed = memory + row_table_bytes(j, m) - pack_bytes(j, m)
     t.window = NULL
     t.pair = t.edges = t.halves = 0
+    t.half_lo = t.half_hi = 0
     j.level.taps(a, lo, hi, first, count, raw if size else NULL, build)
     t.m, t.inner, t.taps_max, t.shift = m, j.inner, a.taps_max, a.shift
     t.src = clip(first[0], n)
@@ -233,7 +236,9 @@ cdef void fill_row(const job *j, row_taps *t, int64_t lo, int64_t hi, char *memo
     find_x2(t, first, lo, n, size)
     if j.halve != NULL:
         find_halves(t, size)
-    if pack_bytes(j, m):
+    if j.copies and pack_bytes(j, m) and t.inside_hi == t.inside_lo:
+        j.level.pack_copy(t, j.inner * j.sample, packed)
+    elif not j.copies and pack_bytes(j, m):
         j.level.pack(t, j.acc, FORM_X2 if t.inside_hi > t.inside_lo else j.form, packed)
 
 
@@ -565,7 +570,9 @@ cdef void execute(const job *j, const char *x, const strides3 *sx, char *out, co
                                     s.tile, j.inner * j.sample, s.through)
                 else:
                     target = row if s.through == NULL else s.through
-                    if source != copied:
+                    if source != copied and s.tile.window != NULL:
+                        s.tile.window(target, source_row(j, &s, source // j.h.n, source % j.h.n), s.tile)
+                    elif source != copied:
                         j.level.copy(target, source_row(j, &s, source // j.h.n, source % j.h.n), s.tile, j.inner * j.sample)
                     elif s.through == NULL:
                         memcpy(row, previous, n * j.sample)
@@ -699,7 +706,7 @@ def prepare(str dtype, int64_t sample, int64_t outer, int64_t inner, sizes, maps
             j.d.weight_size != 0 and j.h.weight_size != 0 and uniform_count(&j.d.recipe) and uniform_count(&j.h.recipe))
         j.pixels = j.form == FORM_FIXED and j.acc <= ACC_F64 and j.load == NULL and not j.d.has_pass and (
             j.h.recipe.taps_max == 2 and j.h.weight_size != 0 and uniform_count(&j.h.recipe) and j.w.recipe.taps_max == 2 and inner >= DIRECT_CHANNELS)
-        j.plain_h = j.h.has_pass and not j.d.has_pass and j.h.weight_size != 0 and j.h.recipe.taps_max <= ROW_GROUP
+        j.plain_h = j.h.has_pass and not j.d.has_pass and not j.pixels and j.h.weight_size != 0 and j.h.recipe.taps_max <= ROW_GROUP
         if j.acc in (ACC_F32, ACC_U8) and j.h.has_pass and not j.d.has_pass and (j.form == FORM_BOX) == (j.h.weight_size == 0) and (
                 j.form == FORM_BOX or j.form == FORM_FIXED and j.w.recipe.taps_max == j.h.recipe.taps_max == 2) and (
                 j.form == FORM_BOX and j.acc == ACC_F32 or j.load == NULL):
@@ -844,6 +851,28 @@ cdef object new_array(int nd, cnp.npy_intp *dims, cnp.dtype dtype, int64_t size)
         return PyArray_Empty(nd, dims, dtype, 0)
     finally:
         PyDataMem_SetHandler(before)
+
+
+cdef str path_name(const job *j):
+    """The fast path that the first tile takes, or the form of its taps."""
+    cdef const row_taps *t = j.tile_taps        # NULL where tables are made as they are needed
+    x2 = t != NULL and t.inside_hi > t.inside_lo
+    if j.copies:
+        return "x2 copied" if x2 else "copied windows" if t != NULL and t.window != NULL else "copied pixels"
+    if j.long_taps:
+        return "taps in parts"
+    if j.pixels:
+        return "pixels, two rows at once"
+    if t != NULL and t.halves and j.halve != NULL:
+        return "means of two by two"
+    name = FORM_NAMES[j.form]
+    if t != NULL and t.window != NULL:
+        name = "halves" if t.half_hi > t.half_lo else "windows"
+    elif x2:
+        name = "x2"
+        if j.pair != NULL and t.pair and not j.d.has_pass:
+            return "x2, two rows at once" if j.h.has_pass else "x2, stored at once"
+    return f"{name}, four rows at once" if j.square else name
 
 
 cdef class CpuKernel:
@@ -1022,12 +1051,8 @@ cdef class CpuKernel:
     def explain(self):
         """The kernel path in words."""
         cdef const job *j = &self.p.j
-        x2 = j.tile_taps != NULL and j.tile_taps[0].inside_hi > j.tile_taps[0].inside_lo
-        windows = j.tile_taps != NULL and j.tile_taps[0].window != NULL
-        pair = j.pair != NULL and j.tile_taps != NULL and j.tile_taps[0].pair and (j.plain_h or not j.h.has_pass) and not j.d.has_pass
-        form = "pixels, with H" if j.pixels else "taps in parts" if j.long_taps else "windows" if windows else ("copied pixels" if j.copies else FORM_NAMES[j.form]) if not x2 else "x2 copied" if j.copies else "x2, two rows at once" if pair and j.h.has_pass else "x2, stored at once" if pair else "x2"
         text = (f"level {j.level.name.decode()}, outer={j.outer} D={j.d.n}->{j.d.m} H={j.h.n}->{j.h.m} "
-                f"W={j.w.n}->{j.w.m} inner={j.inner}, W pass: {form}, {j.tiles} tile(s) of {j.tile}")
+                f"W={j.w.n}->{j.w.m} inner={j.inner}, W pass: {path_name(j)}, {j.tiles} tile(s) of {j.tile}")
         if not j.copies:
             text += f", ring {j.ring_d}x{j.ring_h} rows of {j.row_bytes} bytes"
         text += f", {j.scratch_bytes} bytes of scratch per thread"
