@@ -352,7 +352,7 @@ def test_two_rows_at_once_have_the_bits_of_single_ones(
         pieces = np.empty_like(whole)
         for (y0, y1), (x0, x1) in itertools.product(((0, 1), (1, 14)), ((0, 1), (1, 2 * width))):
             lo, hi, part = plan.window((y0, x0), (y1, x1))
-            assert "at once" not in path(part, x[lo[0] : hi[0], lo[1] : hi[1]])
+            assert "x2, two rows at once" not in path(part, x[lo[0] : hi[0], lo[1] : hi[1]])
             pieces[y0:y1, x0:x1] = part(x[lo[0] : hi[0], lo[1] : hi[1]])
         assert whole.tobytes() == pieces.tobytes(), width
     assert taken >= 5
@@ -475,3 +475,26 @@ def test_rows_of_pixels_and_of_volumes_in_pairs(name: str, dtype: str, level: An
             lo, hi, part = plan.window(start, (*stop[:-2], y + 1, stop[-1]))
             cut = tuple(slice(a, b) for a, b in zip(lo, hi, strict=True))
             assert np.array_equal(part(x[cut]), whole[..., y : y + 1, :] if rank == 3 else whole[y : y + 1])
+
+
+@pytest.mark.parametrize("name", VECTOR_LEVELS)
+@pytest.mark.parametrize("channels", CHANNELS)
+@pytest.mark.parametrize("dtype", ["float32", "float16", "bfloat16", "uint16"])
+@pytest.mark.parametrize("mode", ["bilinear", "bicubic"])
+def test_windows_of_two_rows_have_the_bits_of_single_ones(
+    name: str, channels: int, dtype: str, mode: str, level: Any
+) -> None:
+    level(name)
+    rng = np.random.default_rng(channels)
+    layout = "HW" if channels == 1 else "HWC"
+    taken = 0
+    for width in (3, 9, 16, 20, 33, 64, 100, 131):
+        x = image(rng, (7, width, *CHANNELS[channels]), dtype)
+        sizes = (17, int(2.3 * width))
+        plan = upsample.plan(x.shape, x.dtype, size=sizes, mode=mode, layout=layout, align_corners=True)
+        taken += "windows, two rows at once" in path(plan, x)
+        whole = plan(x)
+        for y in range(17):
+            lo, hi, part = plan.window((y, 0), (y + 1, sizes[1]))
+            assert part(x[lo[0] : hi[0], lo[1] : hi[1]]).tobytes() == whole[y : y + 1].tobytes(), (width, y)
+    assert taken >= 3

@@ -27,6 +27,9 @@ enum { ACC_F32, ACC_F64, ACC_U8, ACC_I8, ACC_COUNT };      /* the 8-bit scheme k
  * whole factor 2 and constant weights inside. */
 enum { FORM_FIXED, FORM_WIDE, FORM_BOX, FORM_X2, FORM_COUNT };
 
+/* How `pair` takes a tile: not at all, as whole factor 2, or by the windows and then only two rows at once. */
+enum { PAIR_NONE, PAIR_X2, PAIR_WINDOWS };
+
 /* Rows summed in one call; longer sums are continued by v_more. */
 #define ROW_GROUP 16
 
@@ -43,13 +46,14 @@ struct row_taps {
     const int32_t *first, *count;   /* WIDE, BOX: [m], relative to src */
     const void *weights;        /* FIXED: [taps_max][m]; WIDE: [m][taps_max] */
     h_fn window;                /* NULL, or the level's own primitive for the tables below (rows_window.h) */
+    int32_t one_load;           /* windows: all taps of a block come from its first load */
     const int32_t *left, *block_counts;
     const uint8_t *pick;
     const void *packed;
     int64_t half_lo, half_hi, half_src;     /* outputs of one set of weights, two inputs apart (rows_half.h) */
     int32_t halves;             /* every output has the two inputs 2o and 2o + 1, in equal parts */
     int32_t pixel;              /* bytes, where pixels are copied by windows */
-    int32_t pair, edges;        /* X2: whether `pair` takes this tile; windows at either end (rows_pair.h) */
+    int32_t pair, edges;        /* PAIR_*; X2: windows at either end (rows_pair.h) */
     const uint8_t *zip;
 };
 

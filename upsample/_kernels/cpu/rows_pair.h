@@ -18,6 +18,18 @@
 /* Where the second of two rows lies in `spare`. */
 INLINE int64_t second_row(int64_t bytes) { return (bytes + 63) & ~(int64_t)63; }
 
+/* Whether both rows are whole lines: they can be streamed from registers. */
+INLINE int whole_lines(const void *d0, const void *d1, int64_t bytes)
+{
+    return (((uintptr_t)d0 | (uintptr_t)d1 | (uintptr_t)bytes) & 63) == 0;
+}
+
+static void stream_rows(void *d0, void *d1, const char *spare, int64_t bytes)
+{
+    stream_row(d0, spare, bytes);
+    if (d1) stream_row(d1, spare + second_row(bytes), bytes);
+}
+
 /* ---- samples in and out --------------------------------------------------- */
 
 #if VL == 16
@@ -114,16 +126,16 @@ typedef struct {
     float *fresh;
     const float *rows[3];
     const char *src;
-    const float *wv[2];
+    vf wv[2][4];
 } pair_rows;
 
 /* `at`: sample of the row; x: the newest row there. */
 INLINE vf pair_sum(const pair_rows *r, int K, int which, int64_t at, vf x)
 {
-    const float *w = r->wv[which];
-    if (K == 2) return V_FMA(SPLAT(w[0]), V_LOAD(r->rows[0] + at), V_MUL(SPLAT(w[1]), x));
-    vf a = V_FMA(SPLAT(w[0]), V_LOAD(r->rows[0] + at), V_MUL(SPLAT(w[1]), V_LOAD(r->rows[1] + at)));
-    return V_FMA(SPLAT(w[3]), x, V_FMA(SPLAT(w[2]), V_LOAD(r->rows[2] + at), a));
+    const vf *w = r->wv[which];
+    if (K == 2) return V_FMA(w[0], V_LOAD(r->rows[0] + at), V_MUL(w[1], x));
+    vf a = V_FMA(w[0], V_LOAD(r->rows[0] + at), V_MUL(w[1], V_LOAD(r->rows[1] + at)));
+    return V_FMA(w[3], x, V_FMA(w[2], V_LOAD(r->rows[2] + at), a));
 }
 
 INLINE void pair_store(const pair_rows *r, int dtype, int K, int rows, int64_t at, vf x, int stream)
@@ -137,13 +149,17 @@ INLINE void pair_store(const pair_rows *r, int dtype, int K, int rows, int64_t a
 /* Samples [at, at + VL) of the row by window `b` of the edges. */
 INLINE void pair_window(const pair_rows *r, int dtype, int K, int rows, const row_taps *t, int64_t b, int64_t at, int stream)
 {
+    const int S = SAMPLE_BYTES(dtype);
     const uint8_t *pick = t->pick + b * K * VL;
+    const int32_t *left = t->left + b * K;
     const float *w = (const float *)t->packed + b * K * VL;
-    vf a = V_MUL(V_LOAD(w + VL), V_PERMUTE(V_INDEX(pick + VL), samples_in(dtype, r->src + t->left[b * K + 1] * SAMPLE_BYTES(dtype))));
-    a = V_FMA(V_LOAD(w), V_PERMUTE(V_INDEX(pick), samples_in(dtype, r->src + t->left[b * K] * SAMPLE_BYTES(dtype))), a);
-    for (int k = 2; k < K; k++)
-        a = V_FMA(V_LOAD(w + k * VL),
-                  V_PERMUTE(V_INDEX(pick + k * VL), samples_in(dtype, r->src + t->left[b * K + k] * SAMPLE_BYTES(dtype))), a);
+    vf x = samples_in(dtype, r->src + left[0] * S), y = x;
+    if (!t->one_load) y = samples_in(dtype, r->src + left[1] * S);
+    vf a = V_FMA(V_LOAD(w), V_PERMUTE(V_INDEX(pick), x), V_MUL(V_LOAD(w + VL), V_PERMUTE(V_INDEX(pick + VL), y)));
+    for (int k = 2; k < K; k++) {
+        if (!t->one_load) x = samples_in(dtype, r->src + left[k] * S);
+        a = V_FMA(V_LOAD(w + k * VL), V_PERMUTE(V_INDEX(pick + k * VL), x), a);
+    }
     pair_store(r, dtype, K, rows, at, a, stream);
 }
 
@@ -256,13 +272,45 @@ INLINE void pair_any(const pair_rows *r, const row_taps *t, int dtype, int K, in
     if (rows) stream_ends(r->out[1], aside.out[1], head, tail, bytes);
 }
 
+/* The same where every block is a window (rows_window.h): any scale at which two output rows are made of the same rows. */
+INLINE void pair_windows(const pair_rows *r, const row_taps *t, int dtype, int K, char *spare)
+{
+    const int S = SAMPLE_BYTES(dtype);
+    const int64_t total = t->m * t->inner, whole = total / VL, bytes = total * S;
+    const int perfect = dtype == DTYPE_F32 && spare && whole_lines(r->out[0], r->out[1], bytes);
+    pair_rows aside = *r;
+    if (spare && !perfect) {
+        aside.out[0] = spare;
+        aside.out[1] = spare + second_row(bytes);
+    }
+    if (perfect) for (int64_t b = 0; b < whole; b++) pair_window(&aside, dtype, K, 1, t, b, b * VL, 1);
+    else for (int64_t b = 0; b < whole; b++) pair_window(&aside, dtype, K, 1, t, b, b * VL, 0);
+    if (total % VL) {
+        /* the last block is less than a vector: rows of the ring have room for it, the output has not */
+        char rest[2][4 * VL];
+        pair_rows last = *r;
+        last.out[0] = rest[0];
+        last.out[1] = rest[1];
+        last.fresh += whole * VL;
+        for (int k = 0; k < K - 1; k++) last.rows[k] += whole * VL;
+        pair_window(&last, dtype, K, 1, t, whole, 0, 0);
+        for (int i = 0; i < 2; i++) memcpy(aside.out[i] + whole * VL * S, rest[i], (size_t)(total % VL * S));
+    }
+    if (spare && !perfect) stream_rows(r->out[0], r->out[1], spare, bytes);
+}
+
 INLINE int pair_float(void *d0, void *d1, void *fresh, const void *const *rows, const void *src, const row_taps *t,
                       const void *w0, const void *w1, void *spare, int dtype, int K)
 {
-    pair_rows r = { { d0, d1 }, fresh, { 0, 0, 0 }, src, { w0, w1 } };
+    pair_rows r = { .out = { d0, d1 }, .fresh = fresh, .src = src };
     const int C = (int)t->inner;
-    for (int k = 0; k < K - 1; k++) r.rows[k] = d1 ? rows[k] : 0;
-    if (d1 && C == 1) pair_any(&r, t, dtype, K, 1, 1, spare);
+    for (int k = 0; k < K && d1; k++) {
+        if (k < K - 1) r.rows[k] = rows[k];
+        r.wv[0][k] = SPLAT(((const float *)w0)[k]);
+        r.wv[1][k] = SPLAT(((const float *)w1)[k]);
+    }
+    if (t->pair == PAIR_WINDOWS) pair_windows(&r, t, dtype, K, spare);
+    else if (d1 && C == 1) pair_any(&r, t, dtype, K, 1, 1, spare);
     else if (d1) pair_any(&r, t, dtype, K, C, 1, spare);
     else if (C == 1) pair_any(&r, t, dtype, K, 1, 0, spare);
     else pair_any(&r, t, dtype, K, C, 0, spare);
@@ -293,6 +341,7 @@ static void pack_pair_f32(row_taps *t, char *memory)
     const int64_t hi = t->inside_hi - (VL % C != 0), left = 2 * t->inside_lo * C, right = (t->m - 2 * hi) * C;
     const int64_t E = ((left > right ? left : right) + VL - 1) / VL;
     if ((total - E * VL + 2 * C - 1) / (2 * C) - E * VL / (2 * C) < P || t->n * C < VL) return;
+    t->one_load = 0;
     int32_t *at = (int32_t *)memory;
     float *w = (float *)(memory + ((2 * E * K * 4 + 63) & ~63));
     uint8_t *pick = (uint8_t *)(w + 2 * E * K * VL), *zip = pick + 2 * E * K * VL;
@@ -319,12 +368,12 @@ static void pack_pair_f32(row_taps *t, char *memory)
     t->packed = w;
     t->zip = zip;
     t->edges = (int32_t)E;
-    t->pair = 1;
+    t->pair = PAIR_X2;
 }
 
 static void h_pair_f32(void *d, const void *s, const row_taps *t)
 {
-    if (!t->pair) h_x2_f32(d, s, t);
+    if (t->pair != PAIR_X2) h_x2_f32(d, s, t);
     else if (t->taps_max == 2) pair_f32_2(d, 0, 0, 0, s, t, 0, 0, 0, 0);
     else pair_f32_4(d, 0, 0, 0, s, t, 0, 0, 0, 0);
 }
@@ -477,7 +526,7 @@ DEFINE_PAIR_U8(pair_u8_4, 4)
 
 static void h_pair_u8(void *d, const void *s, const row_taps *t)
 {
-    if (!t->pair) h_x2_u8(d, s, t);
+    if (t->pair != PAIR_X2) h_x2_u8(d, s, t);
     else if (t->taps_max == 2) pair_u8_2(d, 0, 0, 0, s, t, 0, 0, 0, 0);
     else pair_u8_4(d, 0, 0, 0, s, t, 0, 0, 0, 0);
 }
@@ -496,7 +545,7 @@ static void pack_pair_u8(row_taps *t, char *memory)
             zip[half * BVL + v] = (uint8_t)((q % 2 * BVL + q / 2 * C + v % C) & (2 * BVL - 1));
         }
     t->zip = zip;
-    t->pair = 1;
+    t->pair = PAIR_X2;
 }
 
 /* ---- nearest: one load, four stores ----------------------------------------- */
@@ -638,18 +687,6 @@ static void double_row(void *d0_, void *d1_, const void *src, const row_taps *t,
 }
 
 /* ---- four rows at once, four pixels at once ---------------------------------- */
-
-/* Whether both rows are whole lines: they can be streamed from registers. */
-INLINE int whole_lines(const void *d0, const void *d1, int64_t bytes)
-{
-    return (((uintptr_t)d0 | (uintptr_t)d1 | (uintptr_t)bytes) & 63) == 0;
-}
-
-static void stream_rows(void *d0, void *d1, const char *spare, int64_t bytes)
-{
-    stream_row(d0, spare, bytes);
-    if (d1) stream_row(d1, spare + second_row(bytes), bytes);
-}
 
 INLINE vf four_sum(vf a, vf b, vf c, vf e, vf p0, vf p1, vf w0, vf w1)
 {

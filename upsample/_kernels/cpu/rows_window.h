@@ -85,7 +85,13 @@ INLINE void window_f32(float *restrict d, const float *restrict s, const row_tap
     for (int64_t b = 0; b < blocks; b++, left += K, pick += K * VL, w += K * VL) {
         vf a;
 #define TAP(k) window_tap(s, left[k], pick + (k) * VL, two, n, whole)
-        if (counts == COUNTS_EQUAL) {
+        if (counts == COUNTS_EQUAL && !two && t->one_load) {
+            const vf x = whole ? V_LOAD(s + left[0]) : V_LOAD_FIRST(s + left[0], n - left[0]);
+#define PICKED(k) V_PERMUTE(V_INDEX(pick + (k) * VL), x)
+            a = V_FMA(PICKED(0), V_LOAD(w), V_MUL(PICKED(1), V_LOAD(w + VL)));
+            for (int k = 2; k < K; k++) a = V_FMA(PICKED(k), V_LOAD(w + k * VL), a);
+#undef PICKED
+        } else if (counts == COUNTS_EQUAL) {
             a = V_FMA(TAP(0), V_LOAD(w), V_MUL(TAP(1), V_LOAD(w + VL)));
             for (int k = 2; k < K; k++) a = V_FMA(TAP(k), V_LOAD(w + k * VL), a);
         } else {
@@ -266,7 +272,12 @@ static void pack_f32(row_taps *t, int form, char *memory)
             widest = i64max(widest, hi - lo + 1);
         }
     if (widest > 2 * VL) return;
-    int two = widest > VL;
+    int two = widest > VL, one = form == FORM_FIXED && !two;
+    for (int64_t b = 0; b < blocks && one; b++) {
+        int64_t lo, hi;
+        tap_span(t, form, b * VL, i64min((b + 1) * VL, m), 0, (int32_t)K, &lo, &hi);
+        one = hi - lo < VL;
+    }
     int32_t *left = (int32_t *)memory, *counts;
     float *w = (float *)(memory + ((blocks * K * 4 + 63) & ~63));
     uint8_t *pick = (uint8_t *)(w + blocks * K * VL);
@@ -274,7 +285,7 @@ static void pack_f32(row_taps *t, int form, char *memory)
     for (int64_t b = 0; b < blocks; b++)
         for (int32_t k = 0; k < K; k++) {
             int64_t lo, hi;
-            tap_span(t, form, b * VL, i64min((b + 1) * VL, m), k, k + 1, &lo, &hi);
+            tap_span(t, form, b * VL, i64min((b + 1) * VL, m), one ? 0 : k, one ? (int32_t)K : k + 1, &lo, &hi);
             lo = i64max(0, i64min(lo, n - VL * (1 + two)));
             left[b * K + k] = (int32_t)lo;
             for (int64_t v = 0; v < VL; v++) {
@@ -288,6 +299,8 @@ static void pack_f32(row_taps *t, int form, char *memory)
     t->pick = pick;
     t->packed = w;
     t->block_counts = counts;
+    t->one_load = one;
+    if (form == FORM_FIXED && !two && n >= VL) t->pair = PAIR_WINDOWS;
     if (form == FORM_FIXED)
         t->window = K == 2 ? (two ? window_f32_2_two : window_f32_2) : (two ? window_f32_4_two : window_f32_4);
     else if (form == FORM_BOX)

@@ -7,6 +7,7 @@ cdef extern from "rows.h" nogil:
     enum:
         DTYPE_F32, DTYPE_F64, DTYPE_F16, DTYPE_BF16, DTYPE_U8, DTYPE_I8, DTYPE_U16, DTYPE_I16
         ACC_F32, ACC_F64, ACC_U8, ACC_I8
+        PAIR_NONE, PAIR_X2, PAIR_WINDOWS
         FORM_FIXED, FORM_WIDE, FORM_BOX, FORM_X2
         ROW_GROUP
     ctypedef struct row_taps:

@@ -587,7 +587,7 @@ cdef void execute(const job *j, const char *x, const strides3 *sx, char *out, co
                 made = sum_pixels(j, &s, &th, d, y, stop, row, so.h)
             elif j.square:
                 made = sum_square(j, &s, &td, &th, d, y, stop, row, so.h, n)
-            elif not j.d.has_pass and not j.h.has_pass and j.pair != NULL and s.tile.pair:
+            elif not j.d.has_pass and not j.h.has_pass and j.pair != NULL and s.tile.pair == PAIR_X2:
                 j.pair(row, NULL, NULL, NULL, source_row(j, &s, d, y), s.tile, NULL, NULL, 0, s.through)
             else:
                 made = 1
@@ -868,6 +868,8 @@ cdef str path_name(const job *j):
     name = FORM_NAMES[j.form]
     if t != NULL and t.window != NULL:
         name = "halves" if t.half_hi > t.half_lo else "windows"
+        if j.pair != NULL and t.pair == PAIR_WINDOWS and j.plain_h:
+            return "windows, two rows at once"
     elif x2:
         name = "x2"
         if j.pair != NULL and t.pair and not j.d.has_pass:
