@@ -2,6 +2,7 @@
 
     python asv_bench/compare.py                              # the whole grid, all peers that are installed
     python asv_bench/compare.py --cells 'u8.*x0.5' --threads 1 --peers torch opencv
+    python asv_bench/compare.py --json f.json --chart f.svg  # all times as data, the ratios as a picture
     python asv_bench/compare.py --quick                      # small cells, a few seconds: shows that it works
 
 Each cell is done by everyone in rounds, in a new order each time, and the fastest of all rounds counts. A turn
@@ -29,7 +30,7 @@ import sys
 import time
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -40,6 +41,7 @@ from grid import GRID, QUICK, Cell
 from peers import Contender, Peer
 
 import upsample
+from upsample._kernels.cpu import skeleton
 
 OURS, COPY = "upsample", "copy"
 # Time that one timing lasts at least: the clock's own cost and resolution vanish in it.
@@ -55,6 +57,13 @@ TOLERANCE = {"float16": 4e-3, "bfloat16": 3e-2, "float32": 1e-3, "float64": 1e-3
 # Share of samples beyond that in an answer that still means the same: ties of nearest, clamps between passes, the
 # border's treatment (a small image is a quarter border).
 EXCEPTIONS = 0.05
+
+
+# Outputs from here on are far larger than any cache: they are held against the ceiling of streaming stores.
+LARGE = 64 * 2**20
+# More threads can bring little beyond this share of the ceiling at one thread, and should bring SPEEDUP below it.
+STORE_SHARE = 0.5
+SPEEDUP = 1.7
 
 
 @dataclass(slots=True)
@@ -101,6 +110,14 @@ class Row:
         """A contender's best time, however it gets its memory."""
         return min(self.fresh[name], self.out.get(name, math.inf))
 
+    @property
+    def out_bytes(self) -> int:
+        return math.prod(self.cell.out_shape) * self.cell.numpy_dtype.itemsize
+
+    def share(self, ceilings: Ceilings) -> float:
+        """Our bytes written per second with ``out=``, as a share of what one thread could store."""
+        return self.out_bytes / self.out[OURS] / ceilings.best
+
     def peers(self, starred: bool = False) -> set[str]:
         """Who did the cell, without those (or, `starred`, with those) who did something else."""
         return {n for n in self.fresh if n not in (OURS, COPY) and (starred or n not in self.differs)}
@@ -127,6 +144,40 @@ def copy_of(result: np.ndarray[Any, Any]) -> Contender:
     source = result.reshape(-1).view(np.uint8)
     memory = np.empty_like(source)
     return Contender(source.copy, partial(np.copyto, memory, source))
+
+
+@dataclass(frozen=True, slots=True)
+class Ceilings:
+    """What this machine stores at the most, in bytes per second, by one thread, of data that is not zero."""
+
+    in_cache: float
+    stored: float
+    streamed: float
+
+    @classmethod
+    def measure(cls) -> Ceilings:
+        """Ordinary stores of 4 MiB and of 128 MiB, streaming stores of 128 MiB, all to memory that is there."""
+        block = np.random.default_rng(7).integers(1, 256, 1 << 15, dtype=np.uint8)
+        found = []
+        for size, kernel in ((4, np.copyto), (128, np.copyto), (128, skeleton.stream_fill)):
+            out = np.ones((size * 2**20 // block.size, block.size), np.uint8)
+            best = math.inf
+            for _ in range(15):
+                start = time.perf_counter()
+                if kernel(out, block) is False:
+                    break
+                best = min(best, time.perf_counter() - start)
+            found.append(out.nbytes / best)
+        return cls(*found)
+
+    @property
+    def best(self) -> float:
+        """For outputs that no cache holds."""
+        return max(self.stored, self.streamed)
+
+    def __str__(self) -> str:
+        texts = [f"{v * 1e-9:.1f}" for v in (self.in_cache, self.stored, self.streamed)]
+        return f"stores, GB/s, 1 thread: {texts[0]} into 4 MiB, {texts[1]} into 128 MiB, {texts[2]} past the cache"
 
 
 def difference(cell: Cell, mine: np.ndarray[Any, Any], theirs: np.ndarray[Any, Any]) -> str | None:
@@ -309,6 +360,71 @@ def means(label: str, opponents: Sequence[tuple[Row, set[str]]], worst: int = 0)
     return [f"  {label:<10} {'; '.join(texts)} of {len(found)} cells", *lines]
 
 
+def against_ceilings(rows: Sequence[Row], ceilings: Ceilings) -> str:
+    """Large outputs as shares of the store ceiling, fresh ones beside a copy, and what a second thread brings."""
+    one = {row.cell.name: row for row in rows if row.threads == 1}
+    large = [row for row in one.values() if row.out_bytes > LARGE]
+    lines = [f"{'outputs over 64 MB, 1 thread':<44} {'of the ceiling':>15} {'fresh / fresh copy':>19}"] if large else []
+    lines += [
+        f"  {row.cell.name:<42} {row.share(ceilings):>15.0%} {row.fresh[OURS] / row.fresh[COPY]:>19.2f}"
+        for row in large
+    ]
+    for threads in sorted({row.threads for row in rows} - {1}):
+        pairs = [(one[row.cell.name], row) for row in rows if row.threads == threads and row.cell.name in one]
+        pairs = [(a, b) for a, b in pairs if a.share(ceilings) < STORE_SHARE and a.fresh[OURS] > TICK]
+        gains = sorted((a.fresh[OURS] / b.fresh[OURS], a.cell.name) for a, b in pairs)
+        if gains:
+            below = [f"{name} {gain:.2f}" for gain, name in gains if gain < SPEEDUP]
+            lines += [
+                f"{threads} threads against 1, {len(gains)} cells under half the ceiling and over {TICK * 1e6:.0f} us: "
+                f"geometric mean {geometric_mean([gain for gain, _ in gains]):.2f}",
+                *([f"  below {SPEEDUP}: " + ", ".join(below)] if below else []),
+            ]
+    return "\n".join(lines)
+
+
+def chart(rows: Sequence[Row], title: str) -> str:
+    """An SVG: for each cell, how many times faster than the fastest peer, one bar per number of threads."""
+    cells = list(dict.fromkeys(row.cell.name for row in rows if row.ratios(row.peers())))
+    threads = sorted({row.threads for row in rows})
+    found = {(row.cell.name, row.threads): row for row in rows}
+    colours = ("#2a6f97", "#89c2d9", "#a9d6e5", "#014f86")
+    left, bar, top, unit, most = 330, 6, 46, 90.0, 5
+    height = bar * len(threads) + 5
+    parts: list[str] = []
+
+    def text(x: float, y: float, words: str, anchor: str = "start", size: int = 11) -> None:
+        parts.append(f'<text x="{x:.1f}" y="{y:.1f}" text-anchor="{anchor}" font-size="{size}">{words}</text>')
+
+    text(8, 18, title, size=13)
+    for i, n in enumerate(threads):
+        parts.append(f'<rect x="{left + 90 * i}" y="26" width="10" height="10" fill="{colours[i % len(colours)]}"/>')
+        text(left + 90 * i + 14, 35, f"{n} thread{'s' * (n > 1)}")
+    text(left + 90 * len(threads), 35, "times as fast as the fastest other library (log scale; the line is 1)")
+    for k, name in enumerate(cells):
+        y = top + k * height
+        text(left - 6, y + height / 2 + 2, name, "end", 9)
+        for i, n in enumerate(threads):
+            row = found.get((name, n))
+            ratios = row.ratios(row.peers()) if row else None
+            if not row or not ratios:
+                continue
+            best = min(row.peers(), key=lambda peer: row.fresh[peer])
+            length = unit * math.log2(min(max(ratios[0], 0.25), 2.0**most))
+            x, width = (left, length) if length >= 0 else (left + length, -length)
+            colour = colours[i % len(colours)]
+            parts.append(
+                f'<rect x="{x:.1f}" y="{y + i * bar}" width="{width:.1f}" height="{bar - 1}" fill="{colour}"/>'
+            )
+            text(max(x + width, left) + 4, y + (i + 1) * bar - 1, f"{ratios[0]:.1f} {best}", size=7)
+    bottom = top + len(cells) * height
+    parts.append(f'<line x1="{left}" y1="{top - 4}" x2="{left}" y2="{bottom}" stroke="#333"/>')
+    return (
+        f'<svg xmlns="http://www.w3.org/2000/svg" font-family="sans-serif" width="{left + unit * most + 90:.0f}" '
+        f'height="{bottom + 10}">\n<rect width="100%" height="100%" fill="white"/>\n' + "\n".join(parts) + "\n</svg>\n"
+    )
+
+
 def remarks(rows: Sequence[Row]) -> str:
     """What the peers did not do, and where they did something else."""
     cannot: dict[str, Counter[str]] = defaultdict(Counter)
@@ -323,12 +439,13 @@ def remarks(rows: Sequence[Row]) -> str:
     return "\n".join(lines)
 
 
-def report(rows: Sequence[Row], versions: dict[str, str]) -> dict[str, Any]:
+def report(rows: Sequence[Row], versions: dict[str, str], ceilings: Ceilings) -> dict[str, Any]:
     """Everything as plain data, for ``--json``; times in seconds."""
     return {
         "cpu": cpu_name(),
         "cpus": os.cpu_count(),
         "versions": versions,
+        "ceilings": asdict(ceilings),
         "rows": [
             {
                 "cell": row.cell.name,
@@ -357,6 +474,7 @@ def arguments(argv: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("--quick", action="store_true", help="small cells, three rounds: shows that everything works")
     parser.add_argument("--list", action="store_true", help="print the names of the cells, and stop")
     parser.add_argument("--json", metavar="FILE", type=Path, help="write all times there, too")
+    parser.add_argument("--chart", metavar="FILE.svg", type=Path, help="draw the ratios there")
     options = parser.parse_args(argv)
     if options.quick:
         options.repeat, options.budget = min(options.repeat, 3), min(options.budget, 0.2)
@@ -383,6 +501,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     upsample.show_config()
     for name, why in missing.items():
         print(f"not installed: {name} ({why})")
+    ceilings = Ceilings.measure()
+    print(ceilings)
     table, rows = Table(cells, names), list[Row]()
     for threads in options.threads:
         print(f"\n{table.header(threads)}")
@@ -397,8 +517,11 @@ def main(argv: Sequence[str] | None = None) -> int:
     print(f"\n{LEGEND}")
     if rows:
         print(f"\n{summary(rows, names)}\n\n{remarks(rows)}".rstrip() or "\nNo peer did any of these cells.")
+        print(f"\n{against_ceilings(rows, ceilings)}".rstrip())
     if options.json:
-        options.json.write_text(json.dumps(report(rows, versions), indent=1) + "\n")
+        options.json.write_text(json.dumps(report(rows, versions, ceilings), indent=1) + "\n")
+    if options.chart:
+        options.chart.write_text(chart(rows, f"upsample {upsample.__version__} on {cpu_name()}"))
     return 0
 
 

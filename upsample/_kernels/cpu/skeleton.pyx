@@ -65,6 +65,25 @@ def pool_info():
     """The pool's limit, bytes and blocks kept, and how often an output came from it or was mapped anew."""
     return pool_get()
 
+
+
+def stream_fill(cnp.ndarray out not None, cnp.ndarray block not None):
+    """Fill `out` with repeats of `block` past the cache; False where the level has no such stores.
+
+    Nothing that writes a large output is faster: the ceiling that benchmarks compare with.
+    """
+    cdef char *d = <char *>cnp.PyArray_DATA(out)
+    cdef int64_t size = cnp.PyArray_NBYTES(out), step = cnp.PyArray_NBYTES(block), at = 0
+    if not (cnp.PyArray_CHKFLAGS(out, cnp.NPY_ARRAY_CARRAY) and cnp.PyArray_CHKFLAGS(block, cnp.NPY_ARRAY_C_CONTIGUOUS)) or step == 0:
+        raise ValueError("expected a writeable C-contiguous array and a C-contiguous block of at least a byte")
+    if LEVEL.stream_row == NULL:
+        return False
+    while at < size:
+        LEVEL.stream_row(d + at, cnp.PyArray_DATA(block), min64(step, size - at))
+        at += step
+    LEVEL.stream_end()
+    return True
+
 cdef enum:
     MAX_DIMS = 64
     TABLE_OUTPUTS = 65536       # longer maps are tabulated tile by tile
