@@ -1,4 +1,8 @@
-/* The row primitives at level baseline; see rows_impl.h. */
+/* The row primitives at the level that every machine has; see rows_impl.h. */
+#if defined(__aarch64__)
+#define ROWS_LEVEL "neon"       /* ARM's own vectors and FMA are part of its baseline */
+#else
 #define ROWS_LEVEL "baseline"
+#endif
 #define ROWS_TABLE rows_baseline
 #include "rows_impl.h"

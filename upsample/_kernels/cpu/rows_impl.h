@@ -626,14 +626,22 @@ DEFINE_BYTES(i8)
 #if defined(__AVX2__)
 #include "rows_window.h"
 #include "rows_stream.h"
+#include "rows_bytes.h"
 #include "rows_pair.h"
+#include "rows_square.h"
 #include "rows_half.h"
+#include "rows_copy.h"
 #include "rows_pack.h"
 #define V_BYTES_WHOLE(T) v_window_##T
 #define H_X2(T) h_pair_##T
 #define SQUARE(T) square_##T
 #define PIXELS(T) pixels_##T
 #define PACK pack_tables
+#ifdef __AVX512VBMI__
+#define PAIR_F64 pair_f64_2, pair_f64_4
+#else
+#define PAIR_F64 0, 0
+#endif
 #define COPY_BYTES_NEEDED copy_bytes_needed
 #define PACK_COPY pack_copy
 #define V_WHOLE_f32 v_short_f32
@@ -731,7 +739,7 @@ static const row_table table = {
     .store = { { store_f32_f32, store_f32_f64 }, { 0, store_f64_f64 }, { store_f16_f32, store_f16_f64 },
                { store_bf16_f32, store_bf16_f64 }, { store_u8_f32, store_u8_f64 }, { store_i8_f32, store_i8_f64 },
                { store_u16_f32, store_u16_f64 }, { store_i16_f32, store_i16_f64 } },
-    .h = { { h_fixed_f32, h_wide_f32, h_box_f32, H_X2(f32) }, { h_fixed_f64, h_wide_f64, h_box_f64, h_x2_f64 },
+    .h = { { h_fixed_f32, h_wide_f32, h_box_f32, H_X2(f32) }, { h_fixed_f64, h_wide_f64, h_box_f64, H_X2(f64) },
            { h_fixed_u8, h_wide_u8, 0, H_X2(u8) }, { h_fixed_i8, h_wide_i8, 0, h_x2_i8 } },
     .v = { V_FLOAT(f32), V_FLOAT(f64), V_BYTES(u8), V_BYTES(i8) },
     .square = { SQUARE(f32), SQUARE(f64) },
@@ -739,7 +747,7 @@ static const row_table table = {
 #if defined(__AVX2__)
     .pair = { [DTYPE_F32] = { pair_f32_2, pair_f32_4 }, [DTYPE_F16] = { pair_f16_2, pair_f16_4 },
               [DTYPE_BF16] = { pair_bf16_2, pair_bf16_4 }, [DTYPE_U16] = { pair_u16_2, pair_u16_4 },
-              [DTYPE_U8] = { pair_u8_2, pair_u8_4 } },
+              [DTYPE_U8] = { pair_u8_2, pair_u8_4 }, [DTYPE_F64] = { PAIR_F64 } },
     .halve = { [DTYPE_F32] = halve_f32, [DTYPE_U8] = halve_u8 },
     .stream = { v_stream_f32, 0, 0, 0 },
     .stream_row = stream_row,

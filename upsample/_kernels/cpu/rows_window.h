@@ -236,7 +236,8 @@ INLINE double tap_weight(const row_taps *t, int acc, int form, int64_t o, int32_
 {
     int64_t at = form == FORM_FIXED ? k * t->m + o : o * t->taps_max + k;
     if (form == FORM_BOX || (form == FORM_WIDE && k >= t->count[o])) return 0;
-    return acc == ACC_F32 ? (double)((const float *)t->weights)[at] : (double)((const int16_t *)t->weights)[at];
+    return acc == ACC_F32 ? (double)((const float *)t->weights)[at]
+         : acc == ACC_F64 ? ((const double *)t->weights)[at] : (double)((const int16_t *)t->weights)[at];
 }
 
 /* Least and largest sample that lanes [lo, hi) of the flattened outputs need for taps [k0, k1). */
@@ -258,7 +259,9 @@ static int64_t window_bytes_needed(int acc, int32_t taps_max, int64_t outputs)
     int64_t blocks = (outputs + VL - 1) / VL;
     if (acc == ACC_F32)
         return taps_max > WINDOW_TAPS_MAX ? (taps_max <= HALF_TAPS_MAX + 1 ? 64 : 0) : blocks * taps_max * (4 + VL + 4 * VL) + blocks * VL * 4 + 4 * 64 + 2 * VL;
-    if (acc == ACC_F64 || (taps_max + 1) / 2 > BYTE_PAIRS_MAX) return 0;
+    /* in float64 there are only the few windows of rows_pair.h: two at either end */
+    if (acc == ACC_F64) return VL == 16 && (taps_max == 2 || taps_max == 4) ? 4 * taps_max * (4 + 9 * VL) + 128 : 0;
+    if ((taps_max + 1) / 2 > BYTE_PAIRS_MAX) return 0;
     return blocks * ((taps_max + 1) / 2) * (4 * (BYTE_BLOCK / BYTE_LANES) + 2 * BYTE_PICK) + 5 * 64;
 }
 

@@ -730,10 +730,10 @@ def prepare(str dtype, int64_t sample, int64_t outer, int64_t inner, sizes, maps
                 j.form == FORM_BOX or j.form == FORM_FIXED and j.w.recipe.taps_max == j.h.recipe.taps_max == 2) and (
                 j.form == FORM_BOX and j.acc == ACC_F32 or j.load == NULL):
             j.halve = level.halve[j.dtype]
-        if j.form == FORM_FIXED and (j.acc == ACC_F32 or j.acc == ACC_U8 and j.dtype == DTYPE_U8):
+        # a dtype has pairs for its usual accumulator alone
+        if j.form == FORM_FIXED and j.acc == (ACC_F64 if j.dtype == DTYPE_F64 else ACC_U8 if j.dtype == DTYPE_U8 else ACC_F32) and (
+                not j.h.has_pass or j.h.recipe.taps_max == j.w.recipe.taps_max):
             j.pair = level.pair[j.dtype][0 if j.w.recipe.taps_max == 2 else 1]
-            if j.h.has_pass and j.h.recipe.taps_max != j.w.recipe.taps_max or j.dtype == DTYPE_U8 and j.acc != ACC_U8:
-                j.pair = NULL
         j.h.ops = level.v[j.acc][0 if j.h.weight_size else 1]
         j.d.ops = level.v[j.acc][0 if j.d.weight_size else 1]
 

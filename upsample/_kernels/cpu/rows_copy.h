@@ -1,0 +1,178 @@
+/* Nearest: pixels of any dtype as bytes.
+ *
+ * Whole factor 2 loads a vector once and stores it four times, doubled, to two rows; any
+ * other scale picks the bytes of a block of outputs from one or two loads, where they
+ * lie close enough together.
+ *
+ * Included by rows_impl.h at levels with AVX2 or AVX-512, after rows_bytes.h.
+ */
+
+/* ---- nearest: one load, four stores ----------------------------------------- */
+
+#if VL == 16
+#define BV_DOUBLE(index, a) _mm512_permutexvar_epi8(index, a)
+#define BV_STREAM(p, x) _mm512_stream_si512((void *)(p), x)
+#else
+#define BV_DOUBLE(index, a) _mm_shuffle_epi8(a, index)
+#define BV_STREAM(p, x) _mm_stream_si128((__m128i *)(p), x)
+#endif
+
+/* For pixels of n bytes, byte v of those doubled: two vectors, of which the second begins with a pixel. */
+#define DOUBLED(n, v) ((v) / (2 * (n)) * (n) + (v) % (n))
+#define LANE(n, v) (uint8_t)(((v) < BVL ? DOUBLED(n, v) : DOUBLED(n, (v) - BVL + BVL / (n) * (n))) % BVL)
+#define LANES_4(n, v) LANE(n, v), LANE(n, v + 1), LANE(n, v + 2), LANE(n, v + 3)
+#define LANES_16(n, v) LANES_4(n, v), LANES_4(n, v + 4), LANES_4(n, v + 8), LANES_4(n, v + 12)
+#if VL == 16
+#define LANES(n) { LANES_16(n, 0), LANES_16(n, 16), LANES_16(n, 32), LANES_16(n, 48), \
+                   LANES_16(n, 64), LANES_16(n, 80), LANES_16(n, 96), LANES_16(n, 112) }
+#else
+#define LANES(n) { LANES_16(n, 0), LANES_16(n, 16) }
+#endif
+static const uint8_t double_lanes[33][2 * BVL] = {
+    [1] = LANES(1), [2] = LANES(2), [3] = LANES(3), [4] = LANES(4), [6] = LANES(6), [8] = LANES(8), [12] = LANES(12),
+    [16] = LANES(16),
+#if VL == 16
+    [32] = LANES(32),
+#endif
+};
+
+/* Whole blocks of n pixels of up to 16 bytes; how many pixels are done. */
+INLINE int64_t double_blocks(char *d0, char *d1, const char *s, int64_t n, int64_t size, int both, int stream)
+{
+    const int64_t P = BVL / size, half = P * size, exact = BVL % size == 0;
+    const BV lo = BV_LOAD(double_lanes[size]), hi = BV_LOAD(double_lanes[size] + BVL);
+    int64_t i = 0;
+    if (n < P + !exact) return 0;
+    for (;;) {
+        const BV x = BV_LOAD(s + i * size), a = BV_DOUBLE(lo, x), b = BV_DOUBLE(hi, x);
+        const int64_t at = 2 * i * size;
+        if (stream) {
+            BV_STREAM(d0 + at, a);
+            BV_STREAM(d0 + at + half, b);
+            if (both) { BV_STREAM(d1 + at, a); BV_STREAM(d1 + at + half, b); }
+        } else {
+            BV_STORE(d0 + at, a);
+            BV_STORE(d0 + at + half, b);
+            if (both) { BV_STORE(d1 + at, a); BV_STORE(d1 + at + half, b); }
+        }
+        i += P;
+        if (i + P + !exact > n) break;      /* a vector that holds a part of a pixel may spill into the next */
+    }
+    if (i < n && exact && !stream) {        /* the last block overlaps the one before */
+        const BV x = BV_LOAD(s + (n - P) * size), a = BV_DOUBLE(lo, x), b = BV_DOUBLE(hi, x);
+        const int64_t at = 2 * (n - P) * size;
+        BV_STORE(d0 + at, a);
+        BV_STORE(d0 + at + half, b);
+        if (both) { BV_STORE(d1 + at, a); BV_STORE(d1 + at + half, b); }
+        return n;
+    }
+    return i;
+}
+
+/* ---- nearest at other scales: windows of bytes -------------------------------- */
+
+#define COPY_PIXEL_MAX 16
+
+INLINE void copy_windows(uint8_t *restrict d, const uint8_t *restrict s, const row_taps *t, int two)
+{
+    const int64_t bytes = t->m * t->pixel, whole = bytes / BVL;
+    for (int64_t b = 0; b <= whole; b++) {
+        if (b == whole && bytes % BVL == 0) break;
+        const uint8_t *p = s + t->left[b];
+        const BV pick = BV_LOAD(t->pick + b * BVL);
+        const BV x = two ? bv_pick(pick, BV_LOAD(p), BV_LOAD(p + BVL)) : BV_DOUBLE(pick, BV_LOAD(p));
+        if (b < whole) BV_STORE(d + b * BVL, x);
+        else {
+            uint8_t rest[BVL];
+            BV_STORE(rest, x);
+            memcpy(d + b * BVL, rest, (size_t)(bytes % BVL));
+        }
+    }
+}
+static void copy_window(void *d, const void *s, const row_taps *t) { copy_windows(d, s, t, 0); }
+static void copy_window_two(void *d, const void *s, const row_taps *t) { copy_windows(d, s, t, 1); }
+
+/* Pixels of a vector or more. */
+INLINE void double_large(char *d0, char *d1, const char *s, int64_t n, int64_t size, int both, int stream)
+{
+    for (int64_t i = 0; i < n; i++, d0 += 2 * size, d1 += 2 * size, s += size)
+        for (int64_t at = 0;; at = i64min(at + BVL, size - BVL)) {
+            const BV x = BV_LOAD(s + at);
+            if (stream) {
+                BV_STREAM(d0 + at, x);
+                BV_STREAM(d0 + size + at, x);
+                if (both) { BV_STREAM(d1 + at, x); BV_STREAM(d1 + size + at, x); }
+            } else {
+                BV_STORE(d0 + at, x);
+                BV_STORE(d0 + size + at, x);
+                if (both) { BV_STORE(d1 + at, x); BV_STORE(d1 + size + at, x); }
+            }
+            if (at == size - BVL) break;
+        }
+}
+
+static void double_row(void *d0_, void *d1_, const void *src, const row_taps *t, int64_t size, void *spare)
+{
+    char *d0 = d0_, *d1 = d1_;
+    const char *s = src;
+    const int64_t n = t->m / 2, bytes = t->m * size;
+    const int both = d1 != 0;
+    const uintptr_t place = (uintptr_t)d0 | (uintptr_t)(both ? d1 : d0) | (uintptr_t)bytes;
+    const int large = size >= BVL && size > 16;
+    const int stream = spare && (place & 63) == 0 && (large ? size % BVL : BVL % size + bytes % (2 * BVL)) == 0;
+    if (spare && !stream) {
+        double_row(spare, 0, s, t, size, 0);
+        stream_row(d0, spare, bytes);
+        if (both) stream_row(d1, spare, bytes);
+        return;
+    }
+    if (large) {
+        if (both && stream) double_large(d0, d1, s, n, size, 1, 1);
+        else if (both) double_large(d0, d1, s, n, size, 1, 0);
+        else double_large(d0, d0, s, n, size, 0, stream);
+        return;
+    }
+    int64_t i = 0;
+    if (size <= 32 && double_lanes[size][2 * BVL - 1]) {    /* a size that has lanes */
+        if (both && stream) i = double_blocks(d0, d1, s, n, size, 1, 1);
+        else if (both) i = double_blocks(d0, d1, s, n, size, 1, 0);
+        else i = double_blocks(d0, d0, s, n, size, 0, stream);
+    }
+    for (; i < n; i++)
+        for (int k = 0; k < 2; k++) {
+            memcpy(d0 + (2 * i + k) * size, s + i * size, (size_t)size);
+            if (both) memcpy(d1 + (2 * i + k) * size, s + i * size, (size_t)size);
+        }
+}
+
+static int64_t copy_bytes_needed(int64_t outputs, int64_t size)
+{
+    int64_t blocks = (outputs * size + BVL - 1) / BVL;
+    return size > COPY_PIXEL_MAX ? 0 : blocks * (4 + BVL) + 64;
+}
+
+/* Nearest: windows of bytes, where every block's pixels lie within one vector, or within two on end. */
+static void pack_copy(row_taps *t, int64_t size, char *memory)
+{
+    const int64_t bytes = t->m * size, n = t->n * size, blocks = (bytes + BVL - 1) / BVL;
+    int64_t widest = 0;
+#define BYTE_AT(j) (t->index[(j) / size] * size + (j) % size)
+    for (int64_t b = 0; b < blocks; b++) {
+        const int64_t first = t->index[b * BVL / size] * size, last = i64min((b + 1) * BVL, bytes) - 1;
+        widest = i64max(widest, t->index[last / size] * size + size - first);
+    }
+    const int two = widest > BVL;
+    if (widest > 2 * BVL || n < BVL * (1 + two)) return;
+    int32_t *left = (int32_t *)memory;
+    uint8_t *pick = (uint8_t *)memory + ((blocks * 4 + 63) & ~63);
+    for (int64_t b = 0; b < blocks; b++) {
+        left[b] = (int32_t)i64min(t->index[b * BVL / size] * size, n - BVL * (1 + two));
+        for (int64_t v = 0; v < BVL; v++)
+            pick[b * BVL + v] = (uint8_t)(BYTE_AT(i64min(b * BVL + v, bytes - 1)) - left[b]);
+    }
+#undef BYTE_AT
+    t->left = left;
+    t->pick = pick;
+    t->pixel = (int32_t)size;
+    t->window = two ? copy_window_two : copy_window;
+}
