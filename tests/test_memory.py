@@ -17,6 +17,7 @@ import random
 import signal
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from dataclasses import replace
 from typing import Any
@@ -110,6 +111,19 @@ def small_cases() -> Iterator[Case]:
                         yield Case(shape, dtype, {"mode": mode, "layout": layout, "scale_factor": scale})
 
 
+def doubled_and_halved_cases() -> Iterator[Case]:
+    """Rows long enough for what takes two rows at once, with every remainder of a vector."""
+    for n in (33, 47, 64, 66, 86, 131):
+        for dtype in ("float32", "float64", "float16", "uint16", "uint8"):
+            for mode in ("bilinear", "bicubic", "nearest", "area"):
+                for layout, shape in (("HW", ()), ("HWC", (2,)), ("HWC", (3,)), ("HWC", (4,)), ("HWC", (17,))):
+                    arguments = {"mode": mode, "layout": layout}
+                    yield Case((6, n, *shape), dtype, arguments | {"scale_factor": 2})
+                    yield Case((6, 2 * n, *shape), dtype, arguments | {"scale_factor": 0.5})
+                    if mode.startswith("bi"):
+                        yield Case((6, n, *shape), dtype, arguments | {"scale_factor": 2, "align_corners": True})
+
+
 def guarded_cases() -> Iterator[Case]:
     for seed in (0, 1, 2):
         for case in systematic_cases(seed):
@@ -119,6 +133,7 @@ def guarded_cases() -> Iterator[Case]:
             yield replace(case, strides="channels-last")
     yield from random_cases(400, 3)
     yield from small_cases()
+    yield from doubled_and_halved_cases()
     for i, mode in enumerate(("nearest", "linear", "cubic", "area", "lanczos")):  # tiles of W, tables made tile by tile
         sizes = [("uint8", 300_001, 1.1), ("uint8", 400_003, 0.31), ("float16", 70_001, 1.5), ("float32", 66_001, 1.3)]
         for j, (dtype, n, scale) in enumerate(sizes if mode != "lanczos" else sizes[2:]):
@@ -283,6 +298,26 @@ def peak_child(text: str) -> None:
     print(json.dumps({"extra": extra, "in": x.nbytes, "out": got.nbytes, "right": right}))
 
 
+def growth_child(text: str) -> None:
+    """Nanoseconds per output of 3e7 and of 1e9 samples, and the bytes that the larger call needed beside its arrays."""
+    asked = json.loads(text)
+    found: dict[str, float] = {}
+    for name, height in (("small", 3_660), ("large", 122_000)):
+        x = np.empty((1, 1, height, 2048), asked["dtype"])
+        fill(x)
+        plan = upsample.plan(x.shape, x.dtype, scale_factor=2, mode=asked["mode"])
+        out = np.empty(plan.out_shape, x.dtype)
+        out.fill(1)
+        before, times = peak(), []
+        for _ in range(9 if name == "small" else 3):
+            start = time.perf_counter()
+            plan(x, out)
+            times.append(time.perf_counter() - start)
+        found[name] = min(times) * 1e9 / out.size
+        found["extra"] = peak() - before
+    print(json.dumps(found))
+
+
 def needs(available: float) -> None:
     """Skip where the machine has less memory than that to give (bytes)."""
     with open("/proc/meminfo") as lines:
@@ -403,6 +438,19 @@ def test_offsets_beyond_32_bits_are_right(name):
     found = json.loads(done.stdout)
     assert found["bytes"] > 2**31
     assert found["wrong"] == []
+
+
+@linux_only
+@pytest.mark.slow
+@pytest.mark.parametrize(("dtype", "mode"), [("float32", "bilinear"), ("uint8", "bicubic"), ("float32", "nearest")])
+def test_time_per_output_and_scratch_stay_the_same_up_to_a_billion_samples(dtype, mode):
+    """Warm `out`, rows of the same length: the cost per output grows by less than half from 3e7 to 1e9 outputs."""
+    needs(12 * GIB)
+    done = run_child("growth", json.dumps({"dtype": dtype, "mode": mode}), timeout=280, UPSAMPLE_NUM_THREADS="1")
+    assert done.returncode == 0, complaint(done)
+    found = json.loads(done.stdout)
+    assert found["large"] < 1.5 * found["small"], found
+    assert found["extra"] < 16e6, found
 
 
 # ---- sizes and memory that are not there -------------------------------------------------------------------
