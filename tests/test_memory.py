@@ -31,7 +31,7 @@ from upsample.testing import Case, random_cases, systematic_cases
 
 LINUX = sys.platform.startswith("linux")
 linux_only = pytest.mark.skipif(not LINUX, reason="guard pages and memory figures are read the Linux way")
-LEVELS = ("baseline", "avx2", "avx512")
+LEVELS = ("baseline", "avx2", "avx512", "neon")
 GIB = 2**30
 
 

@@ -21,7 +21,7 @@ from . import register_backend
 if TYPE_CHECKING:
     from .._plan import Plan
 
-LEVELS = ("baseline", "avx2", "avx512")
+LEVELS = ("baseline", "avx2", "avx512", "neon")
 
 
 class Cpu:

@@ -119,9 +119,12 @@ def level():
 
 
 def set_level(str name):
-    """Cap the SIMD level for kernels made from now on (for tests, and ``UPSAMPLE_SIMD`` at import)."""
+    """Cap the SIMD level for kernels made from now on (for tests, and ``UPSAMPLE_SIMD`` at import).
+
+    ``baseline`` and ``neon`` are one table: the name says which machine it was compiled for.
+    """
     global LEVEL
-    LEVEL = best_level({"baseline": 0, "avx2": 1, "avx512": 2}[name])
+    LEVEL = best_level({"baseline": 0, "neon": 0, "avx2": 1, "avx512": 2}[name])
 
 
 def has_openmp():
