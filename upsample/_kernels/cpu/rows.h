@@ -55,6 +55,7 @@ struct row_taps {
     int32_t pixel;              /* bytes, where pixels are copied by windows */
     int32_t pair, edges;        /* PAIR_*; X2: windows at either end (rows_pair.h) */
     const uint8_t *zip;
+    int64_t thirds;             /* with three channels, vectors of the output from `edges` on that are sums inside */
 };
 
 typedef void (*load_fn)(void *acc, const void *src, int64_t n);

@@ -13,6 +13,7 @@
  */
 
 #define PAIR_CHANNELS 4
+#define EDGES_MAX 4             /* windows at one end */
 #define LONG_ROW 4096           /* bytes; with shorter ones the ends cost more than finishing the row aside */
 
 /* ---- samples in and out --------------------------------------------------- */

@@ -62,19 +62,40 @@ INLINE void X(interleave_pixels)(int C, XI zip_lo, XI zip_hi, XV even, XV odd, X
     *hi = X_PERMUTE2(zip_hi, even, odd);
 }
 
+INLINE void X(even_odd_weights)(const row_taps *t, int K, XV *w)
+{
+    const XT *table = (const XT *)t->weights + 2 * t->inside_lo;
+    for (int k = 0; k < K; k++) {
+        w[k] = X_SPLAT(table[k * t->m]);
+        w[4 + k] = X_SPLAT(table[k * t->m + 1]);
+    }
+}
+
+/* The sums before and after each of the samples at p. */
+INLINE void X(even_odd)(int dtype, const char *p, int C, int K, const XV *w, XV *even, XV *odd)
+{
+    const int pixel = C * SAMPLE_BYTES(dtype);
+    const XV a = X(samples_in)(dtype, p - pixel), mid = X(samples_in)(dtype, p), b = X(samples_in)(dtype, p + pixel);
+    if (K == 2) {
+        *even = X_FMA(w[0], a, X_MUL(w[1], mid));
+        *odd = X_FMA(w[4], mid, X_MUL(w[5], b));
+    } else {
+        *even = X_FMA(w[0], X(samples_in)(dtype, p - 2 * pixel), X_MUL(w[1], a));
+        *odd = X_FMA(w[4], a, X_MUL(w[5], mid));
+        *even = X_FMA(w[3], b, X_FMA(w[2], mid, *even));
+        *odd = X_FMA(w[7], X(samples_in)(dtype, p + 2 * pixel), X_FMA(w[6], b, *odd));
+    }
+}
+
 /* Zip blocks of pairs [j, stop), with the last one overlapping the one before where it must, or of whole blocks only. */
 INLINE int64_t X(pair_blocks)(const X(pair_rows) *r, const row_taps *t, int dtype, int K, int C, int rows, int64_t j, int64_t stop,
                            int stream)
 {
     const int S = SAMPLE_BYTES(dtype);
-    const int64_t P = XL / C, m = t->m;
-    const XT *table = (const XT *)t->weights + 2 * t->inside_lo;
+    const int64_t P = XL / C;
     const char *x = r->src + t->inside_src * C * S;
     XV w[8];
-    for (int k = 0; k < K; k++) {
-        w[k] = X_SPLAT(table[k * m]);
-        w[4 + k] = X_SPLAT(table[k * m + 1]);
-    }
+    X(even_odd_weights)(t, K, w);
     const XI zip_lo = X_INDEX(t->zip), zip_hi = X_INDEX(t->zip + XL);
     while (j < stop) {
         if (j + P > stop) {
@@ -83,17 +104,8 @@ INLINE int64_t X(pair_blocks)(const X(pair_rows) *r, const row_taps *t, int dtyp
         }
         const char *p = x + j * C * S;
         const int64_t at = 2 * j * C;
-        XV mid = X(samples_in)(dtype, p), even, odd, lo, hi;
-        if (K == 2) {
-            even = X_FMA(w[0], X(samples_in)(dtype, p - C * S), X_MUL(w[1], mid));
-            odd = X_FMA(w[4], mid, X_MUL(w[5], X(samples_in)(dtype, p + C * S)));
-        } else {
-            XV a = X(samples_in)(dtype, p - C * S), b = X(samples_in)(dtype, p + C * S);
-            even = X_FMA(w[0], X(samples_in)(dtype, p - 2 * C * S), X_MUL(w[1], a));
-            odd = X_FMA(w[4], a, X_MUL(w[5], mid));
-            even = X_FMA(w[3], b, X_FMA(w[2], mid, even));
-            odd = X_FMA(w[7], X(samples_in)(dtype, p + 2 * C * S), X_FMA(w[6], b, odd));
-        }
+        XV even, odd, lo, hi;
+        X(even_odd)(dtype, p, C, K, w, &even, &odd);
         X(interleave_pixels)(C, zip_lo, zip_hi, even, odd, &lo, &hi);
         if (stream && rows) {
             X_STORE(r->fresh + at, lo);
@@ -123,7 +135,7 @@ INLINE void X(pair_any)(const X(pair_rows) *r, const row_taps *t, int dtype, int
     int64_t first = stop, past = stop;          /* pairs that are streamed from registers */
     int perfect = 0;
     X(pair_rows) aside = *r;
-    if (spare && XL % C == 0 && (differ & 63) == 0) {
+    if (spare && (differ & 63) == 0) {
         const int64_t head = (int64_t)(-(at + (uintptr_t)(start * step)) & 63);
         perfect = ((at | (uintptr_t)(edge * S) | (uintptr_t)bytes) & 63) == 0 && edge % (2 * C) == 0 && (stop - start) % P == 0;
         if (head % step == 0 && start + head / step + P <= stop && (perfect || bytes >= LONG_ROW)) first = start + head / step;
@@ -147,6 +159,35 @@ INLINE void X(pair_any)(const X(pair_rows) *r, const row_taps *t, int dtype, int
     const int64_t head = first == stop ? bytes : first * step, tail = first == stop ? bytes : past * step;
     stream_ends(r->out[0], aside.out[0], head, tail, bytes);
     if (rows) stream_ends(r->out[1], aside.out[1], head, tail, bytes);
+}
+
+/* Where the sums of the even and odd pixels that make output vector q begin, in samples, for three channels. */
+INLINE int64_t X(third)(int64_t q) { return q * XL / 3 / 2 * 3; }
+
+/* Three channels do not fill a vector: instead of blocks of whole pixels, which no line begins with, whole vectors of the
+ * output, each from its own sums; their lanes repeat with every third. */
+INLINE void X(pair_thirds)(const X(pair_rows) *r, const row_taps *t, int dtype, int K, int rows, char *spare)
+{
+    const int S = SAMPLE_BYTES(dtype);
+    const int64_t total = t->m * 3, bytes = total * S;
+    const int perfect = spare && dtype == XDTYPE && total % XL == 0 && whole_lines(r->out[0], rows ? r->out[1] : r->out[0], bytes);
+    const char *x = r->src + t->inside_src * 3 * S;
+    X(pair_rows) aside = *r;
+    XV w[8];
+    X(even_odd_weights)(t, K, w);
+    if (spare && !perfect) {
+        aside.out[0] = spare;
+        aside.out[1] = spare + second_row(bytes);
+    }
+    for (int64_t b = 0; b < t->edges; b++) X(pair_window)(&aside, dtype, K, rows, t, b, b * XL, perfect);
+    for (int64_t q = t->edges; q < t->thirds; q++) {
+        XV even, odd;
+        X(even_odd)(dtype, x + X(third)(q) * S, 3, K, w, &even, &odd);
+        X(pair_store)(&aside, dtype, K, rows, q * XL, X_PERMUTE2(X_INDEX(t->zip + q % 3 * XL), even, odd), perfect);
+    }
+    for (int64_t b = 0; b < t->edges; b++)
+        X(pair_window)(&aside, dtype, K, rows, t, t->edges + b, total - (t->edges - b) * XL, perfect);
+    if (spare && !perfect) stream_rows(r->out[0], rows ? r->out[1] : 0, spare, bytes);
 }
 
 /* The same where every block is a window (rows_window.h): any scale at which two output rows are made of the same rows. */
@@ -187,6 +228,8 @@ INLINE int X(pair)(void *d0, void *d1, void *fresh, const void *const *rows, con
         r.wv[1][k] = X_SPLAT(((const XT *)w1)[k]);
     }
     if (t->pair == PAIR_WINDOWS) X(pair_windows)(&r, t, dtype, K, spare);
+    else if (C == 3 && d1) X(pair_thirds)(&r, t, dtype, K, 1, spare);
+    else if (C == 3) X(pair_thirds)(&r, t, dtype, K, 0, spare);
     else if (d1 && C == 1) X(pair_any)(&r, t, dtype, K, 1, 1, spare);
     else if (d1) X(pair_any)(&r, t, dtype, K, C, 1, spare);
     else if (C == 1) X(pair_any)(&r, t, dtype, K, 1, 0, spare);
@@ -198,10 +241,17 @@ INLINE int X(pair)(void *d0, void *d1, void *fresh, const void *const *rows, con
 static void X(pack_pair)(row_taps *t, char *memory)
 {
     const int64_t C = t->inner, P = XL / C, K = t->taps_max, total = t->m * C;
-    /* a vector of whole pixels may reach one pixel further than its sums */
-    const int64_t hi = t->inside_hi - (XL % C != 0), left = 2 * t->inside_lo * C, right = (t->m - 2 * hi) * C;
-    const int64_t E = ((left > right ? left : right) + XL - 1) / XL;
-    if ((total - E * XL + 2 * C - 1) / (2 * C) - E * XL / (2 * C) < P || t->n * C < XL) return;
+    const int64_t left = 2 * t->inside_lo * C, right = (t->m - 2 * t->inside_hi) * C;
+    int64_t E = ((left > right ? left : right) + XL - 1) / XL, thirds = 0;
+    if (t->n * C < XL) return;
+    if (C == 3) {
+        /* as many vectors as lie inside and load nothing from behind the row; windows for what is left */
+        for (thirds = E; (thirds + 1) * XL <= 6 * t->inside_hi
+             && X(third)(thirds) + (t->inside_src + K / 2) * 3 + XL <= t->n * 3; thirds++) {}
+        E = i64max(E, (total - thirds * XL + XL - 1) / XL);
+        if (E > EDGES_MAX || thirds - E < 2 || 2 * E * XL > total) return;
+    } else if ((total - E * XL + 2 * C - 1) / (2 * C) - E * XL / (2 * C) < P)
+        return;
     t->one_load = 0;
     int32_t *at = (int32_t *)memory;
     XT *w = (XT *)(memory + ((2 * E * K * 4 + 63) & ~63));
@@ -219,15 +269,17 @@ static void X(pack_pair)(row_taps *t, char *memory)
                 w[(b * K + k) * XL + v] = (XT)tap_weight(t, XACC, FORM_FIXED, o, k);
             }
         }
+    /* the pixels of even and odd in turn: from the start and from the middle of a block, or of each third */
     for (int64_t v = 0; v < XL; v++)
-        for (int half = 0; half < 2; half++) {
-            int64_t q = (v + half * P * C) / C;             /* the pixel: even and odd ones in turn */
-            zip[half * XL + v] = (uint8_t)((q % 2 * XL + q / 2 * C + v % C) & (2 * XL - 1));
+        for (int part = 0; part < (C == 3 ? 3 : 2); part++) {
+            const int64_t l = C == 3 ? part * XL + v : v + part * P * C, q = l / C, from = C == 3 ? X(third)(part) : 0;
+            zip[part * XL + v] = (uint8_t)(q % 2 * XL + q / 2 * C + l % C - from);
         }
     t->left = at;
     t->pick = pick;
     t->packed = w;
     t->zip = zip;
     t->edges = (int32_t)E;
+    t->thirds = thirds;
     t->pair = PAIR_X2;
 }
