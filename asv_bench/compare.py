@@ -389,7 +389,7 @@ def chart(rows: Sequence[Row], title: str) -> str:
     threads = sorted({row.threads for row in rows})
     found = {(row.cell.name, row.threads): row for row in rows}
     colours = ("#2a6f97", "#89c2d9", "#a9d6e5", "#014f86")
-    left, bar, top, unit, most = 330, 6, 46, 90.0, 5
+    left, bar, top, unit, most = 510, 6, 46, 90.0, 5
     height = bar * len(threads) + 5
     parts: list[str] = []
 
@@ -403,7 +403,7 @@ def chart(rows: Sequence[Row], title: str) -> str:
     text(left + 90 * len(threads), 35, "times as fast as the fastest other library (log scale; the line is 1)")
     for k, name in enumerate(cells):
         y = top + k * height
-        text(left - 6, y + height / 2 + 2, name, "end", 9)
+        text(left - 2 * unit - 6, y + height / 2 + 2, name, "end", 9)
         for i, n in enumerate(threads):
             row = found.get((name, n))
             ratios = row.ratios(row.peers()) if row else None

@@ -270,3 +270,15 @@ def test_streamed_doubling_has_the_bits_of_plain_doubling(mode: str, dtype: str,
         out[...] = 7
         assert plan(x, out) is out
         assert out.tobytes() == pieces.tobytes(), shift
+
+
+@pytest.mark.parametrize("mode", ["area", "bilinear"])
+def test_streamed_means_have_the_bits_of_plain_ones(mode: str) -> None:
+    x = np.random.default_rng(1).uniform(-1, 1, (1, 1, 6000, 6002)).astype(np.float32)
+    plan = upsample.plan(x.shape, x.dtype, scale_factor=0.5, mode=mode)
+    out = np.empty(plan.out_shape, np.float32)
+    out[...] = 7
+    assert plan(x, out).nbytes >= 32 * MIB
+    for top in (0, 1500, 2990):
+        (a, b), (c, d), part = plan.window((top, 0), (top + 10, 3001))
+        assert np.array_equal(part(x[:, :, a:c, b:d]), out[:, :, top : top + 10])

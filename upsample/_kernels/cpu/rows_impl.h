@@ -11,6 +11,10 @@
 
 #include "rows.h"
 
+/* What the vector primitives are written with; a level that has only some of it is plain C. */
+#if defined(__AVX2__) && defined(__FMA__) && defined(__F16C__)
+#define ROWS_VECTORS
+#endif
 #if defined(__AVX2__)
 #include <immintrin.h>
 #endif
@@ -117,7 +121,7 @@ DEFINE_STORE(bf16, uint16_t, f32, f32_to_bf16(x))
 DEFINE_STORE(bf16, uint16_t, f64, f32_to_bf16(f64_to_odd(x)))
 DEFINE_STORE(f16, uint16_t, f64, f32_to_half(f64_to_odd(x)))
 
-#if defined(__F16C__)
+#if defined(ROWS_VECTORS)
 static void load_f16_f32(void *restrict d_, const void *restrict s_, int64_t n)
 {
     float *restrict d = d_;
@@ -623,7 +627,7 @@ DEFINE_SQUARE(f64)
 DEFINE_BYTES(u8)
 DEFINE_BYTES(i8)
 
-#if defined(__AVX2__)
+#if defined(ROWS_VECTORS)
 #include "rows_window.h"
 #include "rows_stream.h"
 #include "rows_bytes.h"
@@ -690,7 +694,7 @@ static void copy_row(void *restrict d_, const void *restrict s_, const row_taps 
     }
 }
 
-#if defined(__AVX2__)
+#if defined(ROWS_VECTORS)
 #define COPY_X2 double_row
 #else
 #define DOUBLE_AS(T)                                                                                        \
@@ -744,7 +748,7 @@ static const row_table table = {
     .v = { V_FLOAT(f32), V_FLOAT(f64), V_BYTES(u8), V_BYTES(i8) },
     .square = { SQUARE(f32), SQUARE(f64) },
     .pixels = { PIXELS(f32), PIXELS(f64) },
-#if defined(__AVX2__)
+#if defined(ROWS_VECTORS)
     .pair = { [DTYPE_F32] = { pair_f32_2, pair_f32_4 }, [DTYPE_F16] = { pair_f16_2, pair_f16_4 },
               [DTYPE_BF16] = { pair_bf16_2, pair_bf16_4 }, [DTYPE_U16] = { pair_u16_2, pair_u16_4 },
               [DTYPE_U8] = { pair_u8_2, pair_u8_4 }, [DTYPE_F64] = { PAIR_F64 } },

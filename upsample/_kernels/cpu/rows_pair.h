@@ -13,7 +13,6 @@
  */
 
 #define PAIR_CHANNELS 4
-#define EDGES_MAX 4             /* windows at one end */
 #define LONG_ROW 4096           /* bytes; with shorter ones the ends cost more than finishing the row aside */
 
 /* ---- samples in and out --------------------------------------------------- */
@@ -183,6 +182,15 @@ INLINE void samples_stream_f64(int dtype, char *p, __m512d lo, __m512d hi)
 #undef XACC
 #undef XDTYPE
 #undef X
+#undef X_LOAD
+#undef X_STORE
+#undef X_STREAM
+#undef X_FMA
+#undef X_MUL
+#undef X_SPLAT
+#undef X_INDEX
+#undef X_PERMUTE
+#undef X_PERMUTE2
 #endif
 
 #define DEFINE_PAIR(acc, T, dtype, K)                                                                       \
@@ -252,7 +260,7 @@ INLINE int pair_phase(const int16_t *w, int64_t step, int K, int32_t shift)
 {
     for (int phase = 0; phase < 2; phase++) {
         int same = 1;
-        for (int k = 0; k < K; k++) same &= 256 * (int64_t)w[k * step] == (int64_t)pair_weights[K == 4][phase][k] << shift;
+        for (int k = 0; k < K; k++) same &= 256 * (int64_t)w[k * step] == (int64_t)pair_weights[K == 4][phase][k] * ((int64_t)1 << shift);
         if (same) return phase;
     }
     return -1;

@@ -135,7 +135,7 @@ INLINE void X(pair_any)(const X(pair_rows) *r, const row_taps *t, int dtype, int
     int64_t first = stop, past = stop;          /* pairs that are streamed from registers */
     int perfect = 0;
     X(pair_rows) aside = *r;
-    if (spare && (differ & 63) == 0) {
+    if (spare && (differ & 63) == 0 && 2 * XL * S % 64 == 0) {     /* blocks of whole lines */
         const int64_t head = (int64_t)(-(at + (uintptr_t)(start * step)) & 63);
         perfect = ((at | (uintptr_t)(edge * S) | (uintptr_t)bytes) & 63) == 0 && edge % (2 * C) == 0 && (stop - start) % P == 0;
         if (head % step == 0 && start + head / step + P <= stop && (perfect || bytes >= LONG_ROW)) first = start + head / step;
@@ -243,7 +243,7 @@ static void X(pack_pair)(row_taps *t, char *memory)
     const int64_t C = t->inner, P = XL / C, K = t->taps_max, total = t->m * C;
     const int64_t left = 2 * t->inside_lo * C, right = (t->m - 2 * t->inside_hi) * C;
     int64_t E = ((left > right ? left : right) + XL - 1) / XL, thirds = 0;
-    if (t->n * C < XL) return;
+    if (t->n * C < XL || E > EDGES_MAX) return;
     if (C == 3) {
         /* as many vectors as lie inside and load nothing from behind the row; windows for what is left */
         for (thirds = E; (thirds + 1) * XL <= 6 * t->inside_hi

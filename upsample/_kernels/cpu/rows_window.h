@@ -62,6 +62,7 @@ typedef __m256 vm;
 
 #define WINDOW_TAPS_MAX 12      /* beyond it other forms win */
 #define HALF_TAPS_MAX 12        /* of rows_half.h, whose table is its weights alone */
+#define EDGES_MAX 4             /* of rows_pair.h: windows at one end */
 #define BYTE_PAIRS_MAX 32
 enum { COUNTS_EQUAL, COUNTS_DIFFER, COUNTS_BOX };
 
@@ -260,7 +261,7 @@ static int64_t window_bytes_needed(int acc, int32_t taps_max, int64_t outputs)
     if (acc == ACC_F32)
         return taps_max > WINDOW_TAPS_MAX ? (taps_max <= HALF_TAPS_MAX + 1 ? 64 : 0) : blocks * taps_max * (4 + VL + 4 * VL) + blocks * VL * 4 + 4 * 64 + 3 * VL;
     /* in float64 there are only the few windows of rows_pair.h, at most four at either end, of eight lanes */
-    if (acc == ACC_F64) return VL == 16 && (taps_max == 2 || taps_max == 4) ? 8 * taps_max * (4 + 9 * 8) + 3 * 8 + 2 * 64 : 0;
+    if (acc == ACC_F64) return VL == 16 && (taps_max == 2 || taps_max == 4) ? 2 * EDGES_MAX * taps_max * (4 + 9 * 8) + 3 * 8 + 2 * 64 : 0;
     if ((taps_max + 1) / 2 > BYTE_PAIRS_MAX) return 0;
     return blocks * ((taps_max + 1) / 2) * (4 * (BYTE_BLOCK / BYTE_LANES) + 2 * BYTE_PICK) + 5 * 64;
 }

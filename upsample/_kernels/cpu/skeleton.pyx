@@ -74,8 +74,9 @@ def stream_fill(cnp.ndarray out not None, cnp.ndarray block not None):
     """
     cdef char *d = <char *>cnp.PyArray_DATA(out)
     cdef int64_t size = cnp.PyArray_NBYTES(out), step = cnp.PyArray_NBYTES(block), at = 0
-    if not (cnp.PyArray_CHKFLAGS(out, cnp.NPY_ARRAY_CARRAY) and cnp.PyArray_CHKFLAGS(block, cnp.NPY_ARRAY_C_CONTIGUOUS)) or step == 0:
-        raise ValueError("expected a writeable C-contiguous array and a C-contiguous block of at least a byte")
+    if not (cnp.PyArray_CHKFLAGS(out, cnp.NPY_ARRAY_CARRAY) and cnp.PyArray_CHKFLAGS(block, cnp.NPY_ARRAY_C_CONTIGUOUS)) or (
+            step == 0 or out.dtype.hasobject or block.dtype.hasobject):
+        raise ValueError("expected a writeable C-contiguous array and a C-contiguous block of at least a byte, without objects")
     if LEVEL.stream_row == NULL:
         return False
     while at < size:
@@ -220,15 +221,12 @@ cdef void fill_row(const job *j, row_taps *t, int64_t lo, int64_t hi, char *memo
     cdef char *weights = rest + align64(m * K * 4)
     cdef int64_t last = 0, n = j.w.n
     cdef char *packed = memory + row_table_bytes(j, m) - pack_bytes(j, m)
-    t.window = NULL
-    t.pair = t.edges = t.halves = 0
-    t.half_lo = t.half_hi = 0
+    memset(t, 0, sizeof(row_taps))
     j.level.taps(a, lo, hi, first, count, raw if size else NULL, build)
     t.m, t.inner, t.taps_max, t.shift = m, j.inner, a.taps_max, a.shift
     t.src = clip(first[0], n)
     t.count = count
     t.weights = raw
-    t.inside_lo = t.inside_hi = t.inside_src = 0
     if j.form == FORM_WIDE or j.form == FORM_BOX:
         t.first = index
         for o in range(m):
@@ -415,7 +413,8 @@ cdef int64_t sum_rows(const job *j, const run_state *s, const axis_taps *t, int6
         first = t.first[o]
         newest = first + K - 1
         count = at = t.count[o]
-        if pair != NULL and o + 1 < end and t.first[o + 1] == first and 0 <= newest <= last and (
+        # a newest row 0 would be the row that lower taps are clipped to: in use while it is made
+        if pair != NULL and o + 1 < end and t.first[o + 1] == first and 0 < newest <= last and (
                 count == K and t.count[o + 1] == K):
             if s.tags[plane + (newest & mask)] != base + newest:
                 at = K - 1          # the newest row is made on the way
@@ -449,22 +448,23 @@ cdef int64_t sum_rows(const job *j, const run_state *s, const axis_taps *t, int6
 
 
 cdef int64_t halve_rows(const job *j, const run_state *s, const axis_taps *t, int64_t z, int64_t y, int64_t stop, char *row,
-                        int64_t step, int64_t n) noexcept nogil:
+                        int64_t step, int64_t n, bint streamed) noexcept nogil:
     """Output rows from y on that are means of two by two pixels: how many were made."""
     cdef int64_t o, first, size = j.h.weight_size
     cdef const char *w
     cdef char *target
+    cdef char *spare = s.scratch + j.at_row if streamed else NULL
     for o in range(y - t.lo, stop - t.lo):
         first = t.first[o]
         w = t.weights + 2 * o * size
         if t.count[o] != 2 or first < 0 or first + 1 >= j.h.n or size and not (
                 is_half(w, size, j.h.recipe.shift) and is_half(w + size, size, j.h.recipe.shift)):
             return o + t.lo - y
-        target = row if s.through == NULL else s.through
+        target = row if spare == NULL else spare
         if not j.halve(target, source_row(j, s, z, first), source_row(j, s, z, first + 1), s.tile, size == 0):
             return o + t.lo - y
-        if s.through != NULL:
-            j.level.stream_row(row, s.through, n * j.sample)
+        if spare != NULL:
+            j.level.stream_row(row, spare, n * j.sample)
         row += step
     return stop - y
 
@@ -551,6 +551,7 @@ cdef void execute(const job *j, const char *x, const strides3 *sx, char *out, co
     if so.stream:
         direct = not j.copies and j.store == NULL and not j.square and not j.pixels and j.level.stream[j.acc] != NULL and (
             j.d.has_pass and j.d.weight_size != 0 or not j.d.has_pass and j.h.has_pass and j.h.weight_size != 0)
+    memset(&own, 0, sizeof(own))
     s.sx, s.scratch = sx, scratch
     s.ring, s.tags = scratch + j.at_ring, <int64_t *>(scratch + j.at_tags)
     s.tile = NULL
@@ -601,7 +602,7 @@ cdef void execute(const job *j, const char *x, const strides3 *sx, char *out, co
                     previous, copied = row, source
                     if s.through != NULL:
                         j.level.stream_row(row, s.through, n * j.sample)
-            elif j.halve != NULL and s.tile.halves and (made := halve_rows(j, &s, &th, d, y, stop, row, so.h, n)):
+            elif j.halve != NULL and s.tile.halves and (made := halve_rows(j, &s, &th, d, y, stop, row, so.h, n, so.stream)):
                 pass
             elif j.plain_h:
                 made = sum_rows(j, &s, &th, d, y, stop, row, so.h, n, direct)
@@ -885,7 +886,7 @@ cdef str path_name(const job *j):
         return "taps in parts"
     if j.pixels:
         return "pixels, two rows at once"
-    if t != NULL and t.halves and j.halve != NULL:
+    if t != NULL and t.halves and j.halve != NULL and 2 * j.h.m == j.h.n:
         return "means of two by two"
     name = FORM_NAMES[j.form]
     if t != NULL and t.window != NULL:
@@ -894,7 +895,7 @@ cdef str path_name(const job *j):
             return "windows, two rows at once"
     elif x2:
         name = "x2"
-        if j.pair != NULL and t.pair and not j.d.has_pass:
+        if j.pair != NULL and t.pair and not j.d.has_pass and (j.acc != ACC_U8 or not j.h.has_pass or j.h.m == 2 * j.h.n):
             return "x2, two rows at once" if j.h.has_pass else "x2, stored at once"
     return f"{name}, four rows at once" if j.square else name
 
