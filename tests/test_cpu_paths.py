@@ -332,6 +332,13 @@ def image(rng: Any, shape: tuple[int, ...], dtype: str) -> Any:
     return rng.normal(size=shape).astype(dtype)
 
 
+def images(widths: tuple[int, ...], channels: int, dtype: str) -> Any:
+    """Seven rows of each width: the width, the layout and the image."""
+    rng = np.random.default_rng(channels)
+    for width in widths:
+        yield width, "HW" if channels == 1 else "HWC", image(rng, (7, width, *CHANNELS[channels]), dtype)
+
+
 @pytest.mark.parametrize("name", VECTOR_LEVELS)
 @pytest.mark.parametrize("channels", CHANNELS)
 @pytest.mark.parametrize("dtype", ["float32", "float64", "float16", "bfloat16", "uint16", "uint8"])
@@ -341,11 +348,9 @@ def test_two_rows_at_once_have_the_bits_of_single_ones(
 ) -> None:
     """Every width from the least that the path takes on; a window with an odd start is not recognised as x2."""
     level(name)
-    rng = np.random.default_rng(channels)
-    layout = "HW" if channels == 1 else "HWC"
     taken = 0
-    for width in (7, 12, 16, 17, 24, 31, 32, 33, 34, 40, 47, 63, 64, 65, 66, 67, 70, 85, 86, 128, 131, 200):
-        x = image(rng, (7, width, *CHANNELS[channels]), dtype)
+    widths = (7, 12, 16, 17, 24, 31, 32, 33, 34, 40, 47, 63, 64, 65, 66, 67, 70, 85, 86, 128, 131, 200)
+    for width, layout, x in images(widths, channels, dtype):
         plan = upsample.plan(x.shape, x.dtype, scale_factor=2, mode=mode, layout=layout)
         taken += "x2, two rows at once" in path(plan, x)
         whole = plan(x)
@@ -485,11 +490,9 @@ def test_windows_of_two_rows_have_the_bits_of_single_ones(
     name: str, channels: int, dtype: str, mode: str, level: Any
 ) -> None:
     level(name)
-    rng = np.random.default_rng(channels)
-    layout = "HW" if channels == 1 else "HWC"
     taken = 0
-    for width in (3, 9, 16, 20, 33, 64, 100, 131):
-        x = image(rng, (7, width, *CHANNELS[channels]), dtype)
+    widths = (3, 9, 16, 20, 33, 64, 100, 131)
+    for width, layout, x in images(widths, channels, dtype):
         sizes = (17, int(2.3 * width))
         plan = upsample.plan(x.shape, x.dtype, size=sizes, mode=mode, layout=layout, align_corners=True)
         taken += "windows, two rows at once" in path(plan, x)

@@ -36,37 +36,34 @@ static const uint8_t double_lanes[33][2 * BVL] = {
 #endif
 };
 
-/* Whole blocks of n pixels of up to 16 bytes; how many pixels are done. */
+/* Two vectors to each of one or two rows, `apart` bytes from each other. */
+INLINE void store_doubled(char *d0, char *d1, int64_t apart, BV a, BV b, int both, int stream)
+{
+    if (stream) {
+        BV_STREAM(d0, a);
+        BV_STREAM(d0 + apart, b);
+        if (both) { BV_STREAM(d1, a); BV_STREAM(d1 + apart, b); }
+    } else {
+        BV_STORE(d0, a);
+        BV_STORE(d0 + apart, b);
+        if (both) { BV_STORE(d1, a); BV_STORE(d1 + apart, b); }
+    }
+}
+
+/* Whole blocks of n pixels that have lanes; how many pixels are done. */
 INLINE int64_t double_blocks(char *d0, char *d1, const char *s, int64_t n, int64_t size, int both, int stream)
 {
     const int64_t P = BVL / size, half = P * size, exact = BVL % size == 0;
     const BV lo = BV_LOAD(double_lanes[size]), hi = BV_LOAD(double_lanes[size] + BVL);
-    int64_t i = 0;
     if (n < P + !exact) return 0;
-    for (;;) {
-        const BV x = BV_LOAD(s + i * size), a = BV_DOUBLE(lo, x), b = BV_DOUBLE(hi, x);
-        const int64_t at = 2 * i * size;
-        if (stream) {
-            BV_STREAM(d0 + at, a);
-            BV_STREAM(d0 + at + half, b);
-            if (both) { BV_STREAM(d1 + at, a); BV_STREAM(d1 + at + half, b); }
-        } else {
-            BV_STORE(d0 + at, a);
-            BV_STORE(d0 + at + half, b);
-            if (both) { BV_STORE(d1 + at, a); BV_STORE(d1 + at + half, b); }
-        }
+    for (int64_t i = 0;;) {
+        const BV x = BV_LOAD(s + i * size);
+        store_doubled(d0 + 2 * i * size, d1 + 2 * i * size, half, BV_DOUBLE(lo, x), BV_DOUBLE(hi, x), both, stream);
         i += P;
-        if (i + P + !exact > n) break;      /* a vector that holds a part of a pixel may spill into the next */
+        if (i + P + !exact <= n) continue;      /* a vector that holds a part of a pixel may spill into the next */
+        if (i >= n || !exact || stream) return i;
+        i = n - P;                              /* the last block overlaps the one before */
     }
-    if (i < n && exact && !stream) {        /* the last block overlaps the one before */
-        const BV x = BV_LOAD(s + (n - P) * size), a = BV_DOUBLE(lo, x), b = BV_DOUBLE(hi, x);
-        const int64_t at = 2 * (n - P) * size;
-        BV_STORE(d0 + at, a);
-        BV_STORE(d0 + at + half, b);
-        if (both) { BV_STORE(d1 + at, a); BV_STORE(d1 + at + half, b); }
-        return n;
-    }
-    return i;
 }
 
 /* ---- nearest at other scales: windows of bytes -------------------------------- */
@@ -98,15 +95,7 @@ INLINE void double_large(char *d0, char *d1, const char *s, int64_t n, int64_t s
     for (int64_t i = 0; i < n; i++, d0 += 2 * size, d1 += 2 * size, s += size)
         for (int64_t at = 0;; at = i64min(at + BVL, size - BVL)) {
             const BV x = BV_LOAD(s + at);
-            if (stream) {
-                BV_STREAM(d0 + at, x);
-                BV_STREAM(d0 + size + at, x);
-                if (both) { BV_STREAM(d1 + at, x); BV_STREAM(d1 + size + at, x); }
-            } else {
-                BV_STORE(d0 + at, x);
-                BV_STORE(d0 + size + at, x);
-                if (both) { BV_STORE(d1 + at, x); BV_STORE(d1 + size + at, x); }
-            }
+            store_doubled(d0 + at, d1 + at, size, x, x, both, stream);
             if (at == size - BVL) break;
         }
 }

@@ -126,23 +126,6 @@ INLINE void samples_stream_f32(int dtype, char *p, vf lo, vf hi)
 #define X_UNPACK
 #endif
 #include "rows_pair_sums.h"
-#undef XT
-#undef XV
-#undef XI
-#undef XL
-#undef XACC
-#undef XDTYPE
-#undef X
-#undef X_LOAD
-#undef X_STORE
-#undef X_STREAM
-#undef X_FMA
-#undef X_MUL
-#undef X_SPLAT
-#undef X_INDEX
-#undef X_PERMUTE
-#undef X_PERMUTE2
-#undef X_UNPACK
 
 #if VL == 16
 #define XT double
@@ -175,22 +158,6 @@ INLINE void samples_stream_f64(int dtype, char *p, __m512d lo, __m512d hi)
     X_STREAM((double *)p + XL, hi);
 }
 #include "rows_pair_sums.h"
-#undef XT
-#undef XV
-#undef XI
-#undef XL
-#undef XACC
-#undef XDTYPE
-#undef X
-#undef X_LOAD
-#undef X_STORE
-#undef X_STREAM
-#undef X_FMA
-#undef X_MUL
-#undef X_SPLAT
-#undef X_INDEX
-#undef X_PERMUTE
-#undef X_PERMUTE2
 #endif
 
 #define DEFINE_PAIR(acc, T, dtype, K)                                                                       \

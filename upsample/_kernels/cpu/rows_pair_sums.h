@@ -1,7 +1,8 @@
 /* The sweep of rows_pair.h for one type of sums.
  *
  * Included once per type, with XT (the type), XV and XI (vectors of it and of its lane
- * numbers), XL (lanes), XACC, XDTYPE, X(name) and the operations X_* defined.
+ * numbers), XL (lanes), XACC, XDTYPE, X(name) and the operations X_* defined; it undefines
+ * them.
  */
 
 typedef struct {
@@ -283,3 +284,21 @@ static void X(pack_pair)(row_taps *t, char *memory)
     t->thirds = thirds;
     t->pair = PAIR_X2;
 }
+
+#undef XT
+#undef XV
+#undef XI
+#undef XL
+#undef XACC
+#undef XDTYPE
+#undef X
+#undef X_LOAD
+#undef X_STORE
+#undef X_STREAM
+#undef X_FMA
+#undef X_MUL
+#undef X_SPLAT
+#undef X_INDEX
+#undef X_PERMUTE
+#undef X_PERMUTE2
+#undef X_UNPACK

@@ -66,7 +66,6 @@ def pool_info():
     return pool_get()
 
 
-
 def stream_fill(cnp.ndarray out not None, cnp.ndarray block not None):
     """Fill `out` with repeats of `block` past the cache; False where the level has no such stores.
 
@@ -84,6 +83,7 @@ def stream_fill(cnp.ndarray out not None, cnp.ndarray block not None):
         at += step
     LEVEL.stream_end()
     return True
+
 
 cdef enum:
     MAX_DIMS = 64
@@ -437,8 +437,7 @@ cdef int64_t sum_rows(const job *j, const run_state *s, const axis_taps *t, int6
                 o += 2
                 row += 2 * step
                 continue
-            make_row(j, s, s.ring + slot * j.row_bytes, z, newest)
-            s.tags[slot] = base + newest
+            rows[K - 1] = w_row(j, s, z, newest)
         target = s.scratch + j.at_out if j.store != NULL else s.through if s.through != NULL else row
         add(target, rows, t.weights + o * size, n, count, shift)
         finish_row(j, s, row, target, n)
@@ -469,7 +468,7 @@ cdef int64_t halve_rows(const job *j, const run_state *s, const axis_taps *t, in
     return stop - y
 
 
-cdef inline bint same_rows(const job *j, const axis_taps *t, int64_t y, int64_t stop) noexcept nogil:
+cdef inline bint same_rows(const axis_taps *t, int64_t y, int64_t stop) noexcept nogil:
     """Whether output row y + 1 is made now as well, and of the input rows that y is made of."""
     return y + 1 < stop and t.first[y + 1 - t.lo] == t.first[y - t.lo]
 
@@ -479,7 +478,7 @@ cdef int64_t sum_pixels(const job *j, const run_state *s, const axis_taps *t, in
     """Output row y, or y and y + 1, straight from two input rows: rows of many channels would leave the cache."""
     cdef int64_t at = y - t.lo, size = 2 * j.h.weight_size
     cdef const char *base = source_row(j, s, z, 0)
-    cdef bint both = same_rows(j, t, y, stop)
+    cdef bint both = same_rows(t, y, stop)
     j.level.pixels[j.acc](row, row + step if both else NULL, base + clip(t.first[at], j.h.n) * s.sx.h,
                           base + clip(t.first[at] + 1, j.h.n) * s.sx.h, s.tile, t.weights + at * size,
                           t.weights + (at + both) * size, s.through)
@@ -493,7 +492,7 @@ cdef int64_t sum_square(const job *j, const run_state *s, const axis_taps *td, c
     cdef int64_t at = y - th.lo, first = td.first[d - td.lo], size = 2 * j.h.weight_size
     cdef int64_t z0 = clip(first, j.d.n), z1 = clip(first + 1, j.d.n)
     cdef int64_t y0 = clip(th.first[at], j.h.n), y1 = clip(th.first[at] + 1, j.h.n)
-    cdef bint both = j.store == NULL and same_rows(j, th, y, stop)
+    cdef bint both = j.store == NULL and same_rows(th, y, stop)
     cdef char *target = s.scratch + j.at_out if j.store != NULL else row
     rows[0], rows[1] = w_row(j, s, z0, y0), w_row(j, s, z0, y1)
     rows[2], rows[3] = w_row(j, s, z1, y0), w_row(j, s, z1, y1)
@@ -586,8 +585,7 @@ cdef void execute(const job *j, const char *x, const strides3 *sx, char *out, co
                 source = source * j.h.n + (clip(th.first[y - th.lo], j.h.n) if j.h.has_pass else y)
                 if s.tile.inside_hi > s.tile.inside_lo:
                     # the next row is of the same input row, more often than not
-                    if (j.h.has_pass and y + 1 < stop
-                            and clip(th.first[y + 1 - th.lo], j.h.n) == clip(th.first[y - th.lo], j.h.n)):
+                    if j.h.has_pass and same_rows(&th, y, stop):
                         made = 2
                     j.level.copy_x2(row, row + so.h if made == 2 else NULL, source_row(j, &s, source // j.h.n, source % j.h.n),
                                     s.tile, j.inner * j.sample, s.through)
