@@ -9,6 +9,7 @@
 #define BV_OP(name) _mm512_##name
 #define BV_LOAD(p) _mm512_loadu_si512(p)
 #define BV_STORE(p, x) _mm512_storeu_si512(p, x)
+#define BV_STREAM(p, x) _mm512_stream_si512((void *)(p), x)
 #define BV_XOR(a, b) _mm512_xor_si512(a, b)
 #define BV_AND(a, b) _mm512_and_si512(a, b)
 INLINE BV bv_pick(BV index, BV a, BV b) { return _mm512_permutex2var_epi8(a, index, b); }
@@ -18,6 +19,7 @@ INLINE BV bv_pick(BV index, BV a, BV b) { return _mm512_permutex2var_epi8(a, ind
 #define BV_OP(name) _mm_##name
 #define BV_LOAD(p) _mm_loadu_si128((const __m128i *)(p))
 #define BV_STORE(p, x) _mm_storeu_si128((__m128i *)(p), x)
+#define BV_STREAM(p, x) _mm_stream_si128((__m128i *)(p), x)
 #define BV_XOR(a, b) _mm_xor_si128(a, b)
 #define BV_AND(a, b) _mm_and_si128(a, b)
 INLINE BV bv_pick(BV index, BV a, BV b)

@@ -11,10 +11,8 @@
 
 #if VL == 16
 #define BV_DOUBLE(index, a) _mm512_permutexvar_epi8(index, a)
-#define BV_STREAM(p, x) _mm512_stream_si512((void *)(p), x)
 #else
 #define BV_DOUBLE(index, a) _mm_shuffle_epi8(a, index)
-#define BV_STREAM(p, x) _mm_stream_si128((__m128i *)(p), x)
 #endif
 
 /* For pixels of n bytes, byte v of those doubled: two vectors, of which the second begins with a pixel. */
@@ -29,10 +27,11 @@
 #define LANES(n) { LANES_16(n, 0), LANES_16(n, 16) }
 #endif
 static const uint8_t double_lanes[33][2 * BVL] = {
-    [1] = LANES(1), [2] = LANES(2), [3] = LANES(3), [4] = LANES(4), [6] = LANES(6), [8] = LANES(8), [12] = LANES(12),
-    [16] = LANES(16),
+    [1] = LANES(1), [2] = LANES(2), [4] = LANES(4), [8] = LANES(8), [16] = LANES(16),
 #if VL == 16
     [32] = LANES(32),
+#else
+    [3] = LANES(3), [6] = LANES(6), [12] = LANES(12),
 #endif
 };
 
@@ -65,6 +64,46 @@ INLINE int64_t double_blocks(char *d0, char *d1, const char *s, int64_t n, int64
         i = n - P;                              /* the last block overlaps the one before */
     }
 }
+
+#if VL == 16
+/* Pixels of 3, 6 and 12 bytes do not fill a vector, and stores of less than a vector cross lines and touch them twice.  So
+ * whole vectors of the output instead, each from one load; their lanes repeat with every third. */
+#define THIRD_START(n, r) ((r) * BVL / (2 * (n)) * (n))
+#define THIRD_LANE(n, v) (uint8_t)(DOUBLED(n, v) - THIRD_START(n, (v) / BVL))
+#define THIRD_4(n, v) THIRD_LANE(n, v), THIRD_LANE(n, v + 1), THIRD_LANE(n, v + 2), THIRD_LANE(n, v + 3)
+#define THIRD_16(n, v) THIRD_4(n, v), THIRD_4(n, v + 4), THIRD_4(n, v + 8), THIRD_4(n, v + 12)
+#define THIRD(n, r) THIRD_16(n, (r) * 64), THIRD_16(n, (r) * 64 + 16), THIRD_16(n, (r) * 64 + 32), THIRD_16(n, (r) * 64 + 48)
+#define THIRDS(n) { THIRD(n, 0), THIRD(n, 1), THIRD(n, 2) }
+static const uint8_t third_lanes[13][3 * BVL] = { [3] = THIRDS(3), [6] = THIRDS(6), [12] = THIRDS(12) };
+
+INLINE void third_of(char *d0, char *d1, const char *s, int64_t left, __m512i lanes, int64_t rest, int both, int stream)
+{
+    const __mmask64 in = left < BVL ? ((__mmask64)1 << left) - 1 : ~(__mmask64)0;
+    const BV x = _mm512_permutexvar_epi8(lanes, _mm512_maskz_loadu_epi8(in, s));
+    if (rest >= BVL) {
+        if (stream) BV_STREAM(d0, x); else BV_STORE(d0, x);
+        if (!both) return;
+        if (stream) BV_STREAM(d1, x); else BV_STORE(d1, x);
+        return;
+    }
+    _mm512_mask_storeu_epi8(d0, ((__mmask64)1 << rest) - 1, x);
+    if (both) _mm512_mask_storeu_epi8(d1, ((__mmask64)1 << rest) - 1, x);
+}
+
+INLINE void double_thirds(char *d0, char *d1, const char *s, int64_t n, int64_t size, int both, int stream)
+{
+    const BV lanes[3] = { BV_LOAD(third_lanes[size]), BV_LOAD(third_lanes[size] + BVL), BV_LOAD(third_lanes[size] + 2 * BVL) };
+    const int64_t in = n * size, out = 2 * in, period = 3 * BVL / 2;
+    int64_t i = 0, o = 0;
+    for (; i + THIRD_START(size, 2) + BVL <= in; i += period, o += 3 * BVL)
+        for (int r = 0; r < 3; r++)
+            third_of(d0 + o + r * BVL, d1 + o + r * BVL, s + i + THIRD_START(size, r), BVL, lanes[r], BVL, both, stream);
+    for (int r = 0; o < out; r++, o += BVL) {
+        if (r == 3) { r = 0; i += period; }
+        third_of(d0 + o, d1 + o, s + i + THIRD_START(size, r), in - i - THIRD_START(size, r), lanes[r], out - o, both, stream);
+    }
+}
+#endif
 
 /* ---- nearest at other scales: windows of bytes -------------------------------- */
 
@@ -108,7 +147,8 @@ static void double_row(void *d0_, void *d1_, const void *src, const row_taps *t,
     const int both = d1 != 0;
     const uintptr_t place = (uintptr_t)d0 | (uintptr_t)(both ? d1 : d0) | (uintptr_t)bytes;
     const int large = size >= BVL && size > 16;
-    const int stream = spare && (place & 63) == 0 && (large ? size % BVL : BVL % size + bytes % (2 * BVL)) == 0;
+    const int thirds = VL == 16 && (size == 3 || size == 6 || size == 12);
+    const int stream = spare && (place & 63) == 0 && (thirds || (large ? size % BVL : BVL % size + bytes % (2 * BVL)) == 0);
     if (spare && !stream) {
         double_row(spare, 0, s, t, size, 0);
         stream_row(d0, spare, bytes);
@@ -121,6 +161,14 @@ static void double_row(void *d0_, void *d1_, const void *src, const row_taps *t,
         else double_large(d0, d0, s, n, size, 0, stream);
         return;
     }
+#if VL == 16
+    if (thirds) {
+        if (size == 12 && both) double_thirds(d0, d1, s, n, 12, 1, stream);
+        else if (size == 3 && both) double_thirds(d0, d1, s, n, 3, 1, stream);
+        else double_thirds(d0, d1, s, n, size, both, stream);
+        return;
+    }
+#endif
     int64_t i = 0;
     if (size <= 32 && double_lanes[size][2 * BVL - 1]) {    /* a size that has lanes */
         if (both && stream) i = double_blocks(d0, d1, s, n, size, 1, 1);

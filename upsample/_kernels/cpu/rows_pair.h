@@ -239,20 +239,7 @@ INLINE BV pair_bytes(int K, int phase, BV a, BV b, BV c, BV d)
     return phase ? cubic_sum(d, c, b, a) : cubic_sum(a, b, c, d);
 }
 
-/* Samples [lo, hi) of the newest row are there: sum them with the others, one by one. */
-INLINE void pair_u8_rest(uint8_t *const *out, const uint8_t *fresh, const void *const *rows, const int16_t *const *w,
-                         int K, int32_t shift, int64_t lo, int64_t hi)
-{
-    for (int i = 0; i < 2; i++)
-        for (int64_t at = lo; at < hi; at++) {
-            int32_t a = (1 << shift >> 1) + w[i][K - 1] * fresh[at];
-            for (int k = 0; k < K - 1; k++) a += w[i][k] * ((const uint8_t *)rows[k])[at];
-            out[i][at] = FINISH_u8(a, shift);
-        }
-}
-
-INLINE void pair_u8_block(uint8_t *const *out, uint8_t *fresh, const void *const *rows, const uint8_t *x, int64_t j,
-                          int64_t C, int K, int both, BV zip_lo, BV zip_hi)
+INLINE void pair_u8_block(uint8_t *fresh, const uint8_t *x, int64_t j, int64_t C, int K, BV zip_lo, BV zip_hi)
 {
     const uint8_t *p = x + j * C;
     BV mid = BV_LOAD(p), a = BV_LOAD(p - C), b = BV_LOAD(p + C), even, odd;
@@ -263,41 +250,47 @@ INLINE void pair_u8_block(uint8_t *const *out, uint8_t *fresh, const void *const
         even = cubic_sum(b, mid, a, BV_LOAD(p - 2 * C));
         odd = cubic_sum(a, mid, b, BV_LOAD(p + 2 * C));
     }
-    for (int half = 0; half < 2; half++) {
-        const BV s = bv_pick(half ? zip_hi : zip_lo, even, odd);
-        const int64_t at = 2 * j * C + half * (BVL / C * C);
-        BV_STORE(fresh + at, s);
-        if (!both) continue;
-        BV r[3] = { s, s, s };
-        for (int k = 0; k < K - 1; k++) r[k] = BV_LOAD((const uint8_t *)rows[k] + at);
-        for (int i = 0; i < 2; i++) BV_STORE(out[i] + at, pair_bytes(K, i, r[0], K == 2 ? s : r[1], r[2], s));
+    BV_STORE(fresh + 2 * j * C, bv_pick(zip_lo, even, odd));
+    BV_STORE(fresh + 2 * j * C + BVL / C * C, bv_pick(zip_hi, even, odd));
+}
+
+/* Both output rows of bytes [at, at + BVL) from K rows that are there. */
+INLINE void pair_u8_sums(uint8_t *const *out, const uint8_t *fresh, const void *const *rows, int64_t at, int K, int stream)
+{
+    BV r[4];
+    for (int k = 0; k < K - 1; k++) r[k] = BV_LOAD((const uint8_t *)rows[k] + at);
+    r[K - 1] = BV_LOAD(fresh + at);
+    for (int i = 0; i < 2; i++) {
+        const BV a = pair_bytes(K, i, r[0], r[1], r[2], r[3]);
+        if (stream) BV_STREAM(out[i] + at, a);
+        else BV_STORE(out[i] + at, a);
     }
 }
 
+/* The row first, then both sums: blocks of the row begin with pixels, but what is stored to memory should be whole lines. */
 INLINE int pair_u8(void *d0, void *d1, void *fresh_, const void *const *rows, const void *src, const row_taps *t,
                    const int16_t *w0, const int16_t *w1, int32_t shift, uint8_t *spare, int K)
 {
-    const int64_t C = t->inner, P = BVL / C, lo = t->inside_lo, hi = t->inside_hi - (BVL % C != 0), m = t->m;
-    uint8_t *const out[2] = { spare ? spare : d0, spare ? spare + second_row(m * C) : d1 };
-    uint8_t *restrict fresh = d1 ? fresh_ : out[0];
+    const int64_t C = t->inner, P = BVL / C, lo = t->inside_lo, hi = t->inside_hi - (BVL % C != 0), m = t->m, bytes = m * C;
+    const int perfect = spare && whole_lines(d0, d1 ? d1 : d0, bytes);
+    uint8_t *const out[2] = { spare && !perfect ? spare : d0, spare && !perfect ? spare + second_row(bytes) : d1 };
+    uint8_t *restrict fresh = d1 ? fresh_ : spare ? spare : d0;
     const uint8_t *x = (const uint8_t *)src + t->inside_src * C;
-    const int16_t *const w[2] = { w0, w1 };
     if (d1 && (pair_phase(w0, 1, K, shift) != 0 || pair_phase(w1, 1, K, shift) != 1)) return 0;
     const BV zip_lo = BV_LOAD(t->zip), zip_hi = BV_LOAD(t->zip + BVL);
     h_bytes_range_u8(fresh, src, t, 0, 2 * lo);
     for (int64_t j = lo;; j = i64min(j + P, hi - P)) {     /* the last block overlaps the one before */
-        pair_u8_block(out, fresh, rows, x, j, C, K, d1 != 0, zip_lo, zip_hi);
+        pair_u8_block(fresh, x, j, C, K, zip_lo, zip_hi);
         if (j == hi - P) break;
     }
     h_bytes_range_u8(fresh, src, t, 2 * hi, m);
-    if (d1) {
-        pair_u8_rest(out, fresh, rows, w, K, shift, 0, 2 * lo * C);
-        pair_u8_rest(out, fresh, rows, w, K, shift, 2 * hi * C, m * C);
+    if (!d1) {
+        if (spare) stream_row(d0, fresh, bytes);
+        return 1;
     }
-    if (spare) {
-        stream_row(d0, out[0], m * C);
-        if (d1) stream_row(d1, out[1], m * C);
-    }
+    if (perfect) for (int64_t at = 0; at < bytes; at += BVL) pair_u8_sums(out, fresh, rows, at, K, 1);
+    else for (int64_t at = 0; at < bytes; at += BVL) pair_u8_sums(out, fresh, rows, i64min(at, bytes - BVL), K, 0);
+    if (spare && !perfect) stream_rows(d0, d1, spare, bytes);
     return 1;
 }
 
