@@ -290,7 +290,7 @@ INLINE int pair_u8(void *d0, void *d1, void *fresh_, const void *const *rows, co
     }
     if (perfect) for (int64_t at = 0; at < bytes; at += BVL) pair_u8_sums(out, fresh, rows, at, K, 1);
     else for (int64_t at = 0; at < bytes; at += BVL) pair_u8_sums(out, fresh, rows, i64min(at, bytes - BVL), K, 0);
-    if (spare && !perfect) stream_rows(d0, d1, spare, bytes);
+    if (spare && !perfect) stream_rows(d0, d1, (const char *)spare, bytes);
     return 1;
 }
 

@@ -27,6 +27,10 @@ typedef __m512i vi;
 #define V_INDEX(p) _mm512_cvtepu8_epi32(_mm_loadu_si128((const __m128i *)(p)))
 #define V_PERMUTE(i, a) _mm512_permutexvar_ps(i, a)
 INLINE vf V_PERMUTE2(vi i, vf a, vf b) { return _mm512_permutex2var_ps(a, i, b); }
+INLINE vf V_PERMUTE4(vi i, vf a, vf b, vf c, vf d)
+{
+    return _mm512_mask_blend_ps(_mm512_test_epi32_mask(i, _mm512_set1_epi32(32)), V_PERMUTE2(i, a, b), V_PERMUTE2(i, c, d));
+}
 /* lanes whose output has more than k taps come from a, the others from b */
 #define V_MORE(counts, k) _mm512_cmpgt_epi32_mask(counts, _mm512_set1_epi32(k))
 #define V_SELECT(m, a, b) _mm512_mask_blend_ps(m, b, a)
@@ -55,6 +59,10 @@ INLINE vf V_PERMUTE2(vi i, vf a, vf b)
     return _mm256_blendv_ps(_mm256_permutevar8x32_ps(a, i), _mm256_permutevar8x32_ps(b, i),
                             _mm256_castsi256_ps(_mm256_slli_epi32(i, 28)));
 }
+INLINE vf V_PERMUTE4(vi i, vf a, vf b, vf c, vf d)
+{
+    return _mm256_blendv_ps(V_PERMUTE2(i, a, b), V_PERMUTE2(i, c, d), _mm256_castsi256_ps(_mm256_slli_epi32(i, 27)));
+}
 #define V_MORE(counts, k) _mm256_castsi256_ps(_mm256_cmpgt_epi32(counts, _mm256_set1_epi32(k)))
 #define V_SELECT(m, a, b) _mm256_blendv_ps(b, a, m)
 typedef __m256 vm;
@@ -68,31 +76,29 @@ enum { COUNTS_EQUAL, COUNTS_DIFFER, COUNTS_BOX };
 
 /* ---- float32 ------------------------------------------------------------ */
 
-INLINE vf window_tap(const float *s, int64_t left, const uint8_t *pick, int two, int64_t n, int whole)
+/* Vector `i` of those at s + left; what lies behind the row's end is not read. */
+INLINE vf window_load(const float *s, int64_t left, int i, int64_t n, int whole)
 {
-    vi index = V_INDEX(pick);
-    vf a = whole ? V_LOAD(s + left) : V_LOAD_FIRST(s + left, n - left);
-    if (!two) return V_PERMUTE(index, a);
-    return V_PERMUTE2(index, a, whole ? V_LOAD(s + left + VL) : V_LOAD_FIRST(s + left + VL, n - left - VL));
+    return whole ? V_LOAD(s + left + i * VL) : V_LOAD_FIRST(s + left + i * VL, n - left - i * VL);
 }
 
-INLINE void window_f32(float *restrict d, const float *restrict s, const row_taps *t, int K, int two, int counts, int whole)
+/* loads: vectors that a tap's samples lie in.  Four serve all taps of a block, as one does where `one_load` says so. */
+INLINE void window_f32(float *restrict d, const float *restrict s, const row_taps *t, int K, int loads, int counts, int whole)
 {
     int64_t n = t->n * t->inner, m = t->m * t->inner, blocks = (m + VL - 1) / VL;
     const int32_t *left = t->left;
     const uint8_t *pick = t->pick;
     const float *w = t->packed;
     const int32_t *count = t->block_counts;
+    const int together = loads == 4 || (loads == 1 && counts == COUNTS_EQUAL && t->one_load);
     for (int64_t b = 0; b < blocks; b++, left += K, pick += K * VL, w += K * VL) {
-        vf a;
-#define TAP(k) window_tap(s, left[k], pick + (k) * VL, two, n, whole)
-        if (counts == COUNTS_EQUAL && !two && t->one_load) {
-            const vf x = whole ? V_LOAD(s + left[0]) : V_LOAD_FIRST(s + left[0], n - left[0]);
-#define PICKED(k) V_PERMUTE(V_INDEX(pick + (k) * VL), x)
-            a = V_FMA(PICKED(0), V_LOAD(w), V_MUL(PICKED(1), V_LOAD(w + VL)));
-            for (int k = 2; k < K; k++) a = V_FMA(PICKED(k), V_LOAD(w + k * VL), a);
-#undef PICKED
-        } else if (counts == COUNTS_EQUAL) {
+        vf a, x[4];
+        if (together) for (int i = 0; i < loads; i++) x[i] = window_load(s, left[0], i, n, whole);
+#define LOADED(k, i) (together ? x[i] : window_load(s, left[k], i, n, whole))
+#define INDEX(k) V_INDEX(pick + (k) * VL)
+#define TAP(k) (loads == 4 ? V_PERMUTE4(INDEX(k), x[0], x[1], x[2], x[3])       \
+              : loads == 2 ? V_PERMUTE2(INDEX(k), LOADED(k, 0), LOADED(k, 1)) : V_PERMUTE(INDEX(k), LOADED(k, 0)))
+        if (counts == COUNTS_EQUAL) {
             a = V_FMA(TAP(0), V_LOAD(w), V_MUL(TAP(1), V_LOAD(w + VL)));
             for (int k = 2; k < K; k++) a = V_FMA(TAP(k), V_LOAD(w + k * VL), a);
         } else {
@@ -118,25 +124,28 @@ INLINE void window_f32(float *restrict d, const float *restrict s, const row_tap
             }
         }
 #undef TAP
+#undef INDEX
+#undef LOADED
         if ((b + 1) * VL <= m) V_STORE(d + b * VL, a);
         else V_STORE_FIRST(d + b * VL, a, m - b * VL);
     }
 }
 
-#define DEFINE_WINDOW_F32(name, K, two, counts)                                                             \
+#define DEFINE_WINDOW_F32(name, K, loads, counts)                                                           \
     static void name(void *d, const void *s, const row_taps *t)                                             \
     {                                                                                                       \
-        if (t->n * t->inner >= VL * (1 + (two))) window_f32(d, s, t, K, two, counts, 1);                    \
-        else window_f32(d, s, t, K, two, counts, 0);                                                        \
+        if (t->n * t->inner >= VL * (loads)) window_f32(d, s, t, K, loads, counts, 1);                      \
+        else window_f32(d, s, t, K, loads, counts, 0);                                                      \
     }
-DEFINE_WINDOW_F32(window_f32_2, 2, 0, COUNTS_EQUAL)
-DEFINE_WINDOW_F32(window_f32_4, 4, 0, COUNTS_EQUAL)
-DEFINE_WINDOW_F32(window_f32_2_two, 2, 1, COUNTS_EQUAL)
-DEFINE_WINDOW_F32(window_f32_4_two, 4, 1, COUNTS_EQUAL)
-DEFINE_WINDOW_F32(window_f32_n, t->taps_max, 0, COUNTS_DIFFER)
-DEFINE_WINDOW_F32(window_f32_n_two, t->taps_max, 1, COUNTS_DIFFER)
-DEFINE_WINDOW_F32(window_f32_box, t->taps_max, 0, COUNTS_BOX)
-DEFINE_WINDOW_F32(window_f32_box_two, t->taps_max, 1, COUNTS_BOX)
+#define DEFINE_WINDOWS_F32(name, K, counts)                                                                 \
+    DEFINE_WINDOW_F32(name##_1, K, 1, counts)                                                               \
+    DEFINE_WINDOW_F32(name##_2, K, 2, counts)                                                               \
+    DEFINE_WINDOW_F32(name##_4, K, 4, counts)                                                               \
+    static const h_fn name[] = { name##_1, name##_2, name##_4 };
+DEFINE_WINDOWS_F32(window_f32_two, 2, COUNTS_EQUAL)
+DEFINE_WINDOWS_F32(window_f32_four, 4, COUNTS_EQUAL)
+DEFINE_WINDOWS_F32(window_f32_any, t->taps_max, COUNTS_DIFFER)
+DEFINE_WINDOWS_F32(window_f32_box, t->taps_max, COUNTS_BOX)
 
 /* ---- 8-bit scheme: two taps per multiply-add of 16-bit pairs ------------- */
 
@@ -266,6 +275,18 @@ static int64_t window_bytes_needed(int acc, int32_t taps_max, int64_t outputs)
     return blocks * ((taps_max + 1) / 2) * (4 * (BYTE_BLOCK / BYTE_LANES) + 2 * BYTE_PICK) + 5 * 64;
 }
 
+/* Whether one position serves all taps of every block, and `loads` vectors from there. */
+static int spans_fit(const row_taps *t, int form, int64_t K, int64_t loads)
+{
+    const int64_t m = t->m * t->inner;
+    for (int64_t b = 0; b * VL < m; b++) {
+        int64_t lo, hi;
+        tap_span(t, form, b * VL, i64min((b + 1) * VL, m), 0, (int32_t)K, &lo, &hi);
+        if (hi - lo >= loads * VL) return 0;
+    }
+    return 1;
+}
+
 static void pack_f32(row_taps *t, int form, char *memory)
 {
     int64_t n = t->n * t->inner, m = t->m * t->inner, blocks = (m + VL - 1) / VL, K = t->taps_max, widest = 0;
@@ -275,27 +296,23 @@ static void pack_f32(row_taps *t, int form, char *memory)
             tap_span(t, form, b * VL, i64min((b + 1) * VL, m), k, k + 1, &lo, &hi);
             widest = i64max(widest, hi - lo + 1);
         }
-    if (widest > 2 * VL) return;
-    int two = widest > VL, one = form == FORM_FIXED && !two;
-    for (int64_t b = 0; b < blocks && one; b++) {
-        int64_t lo, hi;
-        tap_span(t, form, b * VL, i64min((b + 1) * VL, m), 0, (int32_t)K, &lo, &hi);
-        one = hi - lo < VL;
-    }
+    const int64_t loads = widest <= VL ? 1 : widest <= 2 * VL ? 2 : 4;
+    const int one = loads == 4 || (form == FORM_FIXED && loads == 1 && spans_fit(t, form, K, 1));
+    if (loads == 4 && !spans_fit(t, form, K, 4)) return;
     int32_t *left = (int32_t *)memory, *counts;
     float *w = (float *)(memory + ((blocks * K * 4 + 63) & ~63));
     uint8_t *pick = (uint8_t *)(w + blocks * K * VL);
     counts = (int32_t *)(pick + ((blocks * K * VL + 63) & ~63));
     for (int64_t b = 0; b < blocks; b++)
-        for (int32_t k = 0; k < K; k++) {
+        for (int64_t k = 0; k < K; k++) {
             int64_t lo, hi;
-            tap_span(t, form, b * VL, i64min((b + 1) * VL, m), one ? 0 : k, one ? (int32_t)K : k + 1, &lo, &hi);
-            lo = i64max(0, i64min(lo, n - VL * (1 + two)));
+            tap_span(t, form, b * VL, i64min((b + 1) * VL, m), one ? 0 : (int32_t)k, (int32_t)(one ? K : k + 1), &lo, &hi);
+            lo = i64max(0, i64min(lo, n - loads * VL));
             left[b * K + k] = (int32_t)lo;
             for (int64_t v = 0; v < VL; v++) {
                 int64_t j = i64min(b * VL + v, m - 1), o = j / t->inner;
-                pick[(b * K + k) * VL + v] = (uint8_t)(tap_at(t, form, o, k) * t->inner + j % t->inner - lo);
-                w[(b * K + k) * VL + v] = (float)tap_weight(t, ACC_F32, form, o, k);
+                pick[(b * K + k) * VL + v] = (uint8_t)(tap_at(t, form, o, (int32_t)k) * t->inner + j % t->inner - lo);
+                w[(b * K + k) * VL + v] = (float)tap_weight(t, ACC_F32, form, o, (int32_t)k);
                 if (form != FORM_FIXED) counts[b * VL + v] = t->count[o];
             }
         }
@@ -303,14 +320,10 @@ static void pack_f32(row_taps *t, int form, char *memory)
     t->pick = pick;
     t->packed = w;
     t->block_counts = counts;
-    t->one_load = one;
-    if (form == FORM_FIXED && !two && n >= VL) t->pair = PAIR_WINDOWS;
-    if (form == FORM_FIXED)
-        t->window = K == 2 ? (two ? window_f32_2_two : window_f32_2) : (two ? window_f32_4_two : window_f32_4);
-    else if (form == FORM_BOX)
-        t->window = two ? window_f32_box_two : window_f32_box;
-    else
-        t->window = two ? window_f32_n_two : window_f32_n;
+    t->one_load = one && loads == 1;
+    if (form == FORM_FIXED && loads == 1 && n >= VL) t->pair = PAIR_WINDOWS;
+    const h_fn *with = form == FORM_BOX ? window_f32_box : form == FORM_WIDE ? window_f32_any : K == 2 ? window_f32_two : window_f32_four;
+    t->window = with[loads / 2];
 }
 
 static void pack_bytes(row_taps *t, int acc, int form, char *memory)

@@ -91,6 +91,7 @@ cdef enum:
     TABLE_WEIGHTS = 1 << 19     # and so are those with more weights than this
     TILE_SAMPLES = 65536
     RING_BYTES = 1 << 20
+    WINDOW_SAMPLES = 1024       # of a row made by windows: their tables and the ring stay in the nearest cache
     SMALL = 65536               # samples below which threads cost more than they bring
     STACK_SCRATCH = 24576
     STREAM_BYTES = 32 << 20     # smaller outputs stay in the cache (measured: streaming below costs up to 3.7x)
@@ -283,6 +284,20 @@ cdef void find_x2(row_taps *t, const int64_t *first, int64_t lo, int64_t n, int6
                 return
     t.inside_lo, t.inside_hi = a, b
     t.inside_src = lo // 2 - t.src
+
+
+cdef bint is_x2(const row_table *level, const axis_job *a) noexcept nogil:
+    """Whether whole factor 2 shows in the middle of an axis of two or four taps."""
+    cdef int64_t first[4]
+    cdef int32_t count[4]
+    cdef char weights[4 * 4 * 8]
+    cdef double build[4]
+    cdef int64_t lo = a.m // 4 * 2
+    if lo + 4 > a.m:
+        return False
+    level.taps(&a.recipe, lo, lo + 4, first, count, weights, build)
+    return (first[2] == first[0] + 1 and first[3] == first[1] + 1
+            and memcmp(weights, weights + 2 * a.recipe.taps_max * a.weight_size, 2 * a.recipe.taps_max * a.weight_size) == 0)
 
 
 cdef inline bint is_half(const char *w, int64_t size, int32_t shift) noexcept nogil:
@@ -750,6 +765,11 @@ def prepare(str dtype, int64_t sample, int64_t outer, int64_t inner, sizes, maps
     j.tile = max64(1, min64(j.tile, TABLE_WEIGHTS // K))
     if j.w.n > j.w.m:           # a reduction reads more than it writes: bound the loaded row as well
         j.tile = max64(1, min64(j.tile, <int64_t>((<double>(4 * TILE_SAMPLES) / inner) * j.w.m / j.w.n)))
+    if j.pair != NULL and j.acc == ACC_F32 and j.h.has_pass and inner <= PACK_CHANNELS and not is_x2(level, &j.w):
+        # about as long as that, and whole cache lines
+        at = (j.w.m * inner + WINDOW_SAMPLES // 2) // WINDOW_SAMPLES
+        if at > 1:
+            j.tile = min64(j.tile, ((j.w.m + at - 1) // at + 31) & ~31)
     if j.tile < j.w.m and j.tile > 1:
         j.tile -= j.tile % 2
     if not j.copies and K > LONG_TAPS:
