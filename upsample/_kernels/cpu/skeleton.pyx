@@ -766,9 +766,9 @@ def prepare(str dtype, int64_t sample, int64_t outer, int64_t inner, sizes, maps
     if j.w.n > j.w.m:           # a reduction reads more than it writes: bound the loaded row as well
         j.tile = max64(1, min64(j.tile, <int64_t>((<double>(4 * TILE_SAMPLES) / inner) * j.w.m / j.w.n)))
     if j.pair != NULL and j.acc == ACC_F32 and j.h.has_pass and inner <= PACK_CHANNELS and not is_x2(level, &j.w):
-        # about as long as that, and whole cache lines
+        # whole cache lines; rows that stay in the cache gain only where they are longer still
         at = (j.w.m * inner + WINDOW_SAMPLES // 2) // WINDOW_SAMPLES
-        if at > 1:
+        if at > (2 if outer * j.d.m * j.h.m * j.w.m * inner * j.sample >= STREAM_BYTES else 3):
             j.tile = min64(j.tile, ((j.w.m + at - 1) // at + 31) & ~31)
     if j.tile < j.w.m and j.tile > 1:
         j.tile -= j.tile % 2
