@@ -325,8 +325,9 @@ def path(plan: Any, x: Any) -> str:
 def image(rng: Any, shape: tuple[int, ...], dtype: str) -> Any:
     if dtype == "uint8":
         return rng.integers(0, 256, shape).astype(np.uint8)
-    if dtype == "uint16":
-        return rng.integers(0, 65536, shape).astype(np.uint16)
+    if dtype in ("uint16", "int8", "int16"):
+        limits = np.iinfo(dtype)
+        return rng.integers(limits.min, limits.max, shape, endpoint=True).astype(dtype)
     if dtype == "bfloat16":
         return rng.normal(size=shape).astype(pytest.importorskip("ml_dtypes").bfloat16)
     return rng.normal(size=shape).astype(dtype)
@@ -501,3 +502,98 @@ def test_windows_of_two_rows_have_the_bits_of_single_ones(
             lo, hi, part = plan.window((y, 0), (y + 1, sizes[1]))
             assert part(x[lo[0] : hi[0], lo[1] : hi[1]]).tobytes() == whole[y : y + 1].tobytes(), (width, y)
     assert taken >= 3
+
+
+REDUCTIONS = [
+    ("bilinear", True, 0.13),
+    ("bicubic", True, 0.21),
+    ("lanczos", True, 0.3),
+    ("area", False, 0.07),
+    ("bicubic", True, 1.9),
+]
+
+
+@pytest.mark.parametrize("name", VECTOR_LEVELS)
+@pytest.mark.parametrize("channels", [1, 2, 3, 4, 7, 15])
+@pytest.mark.parametrize(("mode", "antialias", "scale"), REDUCTIONS)
+def test_groups_of_rows_are_the_one_sum(
+    name: str, channels: int, mode: str, antialias: bool, scale: float, level: Any
+) -> None:
+    level(name)
+    rng = np.random.default_rng(channels)
+    taken = 0
+    for height, width in ((5, 60), (16, 130), (33, 61), (70, 47)):
+        x = rng.standard_normal((height, width, channels)).astype(np.float32)
+        plan = upsample.plan(
+            x.shape, x.dtype, size=(max(1, height // 2), max(1, int(width * scale))), mode=mode, layout="HWC",
+            antialias=antialias,
+        )  # fmt: skip
+        taken += "rows at once" in path(plan, x)
+        want = x
+        for step in plan.passes:
+            want = one_sum(step.map, want, step.axis)
+        assert np.array_equal(plan(x), want)
+    assert taken >= 3
+
+
+@pytest.mark.parametrize("name", VECTOR_LEVELS)
+@pytest.mark.parametrize("dtype", ["uint8", "int8", "float16", "bfloat16", "uint16", "int16"])
+@pytest.mark.parametrize("channels", [1, 3, 5])
+@pytest.mark.parametrize("scale", [0.02, 0.09, 0.17])
+def test_groups_of_rows_of_other_dtypes(name: str, dtype: str, channels: int, scale: float, level: Any) -> None:
+    rng = np.random.default_rng(channels)
+    taken = 0
+    for height, width in ((3, 300), (50, 170), (120, 333)):
+        x = image(rng, (height, width, channels), dtype)
+        for mode in ("bilinear", "bicubic", "area"):
+            results = set()
+            for at in ("baseline", name):
+                level(at)
+                plan = upsample.plan(
+                    x.shape, x.dtype, size=(max(1, int(height * scale)), max(1, int(width * scale))), mode=mode,
+                    layout="HWC", antialias=mode != "area",
+                )  # fmt: skip
+                results.add(plan(x).tobytes())
+                taken += "rows at once" in path(plan, x)
+            if dtype in ("uint8", "int8") and mode != "area":
+                assert len(results) == 1, (height, width, mode)  # integers: of any order, on any level
+            else:
+                want = x.astype(np.float32)
+                for step in plan.passes:
+                    want = one_sum(step.map, want, step.axis)
+                if np.dtype(x.dtype).kind in "iu":
+                    limits = np.iinfo(x.dtype)
+                    want = np.clip(np.rint(want), limits.min, limits.max)
+                assert np.array_equal(plan(x), want.astype(x.dtype)), (height, width, mode)
+    assert taken >= 8
+
+
+def test_groups_of_rows_split_anywhere() -> None:
+    rng = np.random.default_rng(3)
+    for dtype in ("float32", "uint8"):
+        x = image(rng, (2, 3, 130, 400), dtype)
+        plan = upsample.plan(x.shape, x.dtype, size=(57, 21), mode="bilinear", antialias=True)
+        assert "rows at once" in path(plan, x)
+        whole = plan(x)
+        for lo, hi in ((0, 1), (3, 20), (41, 57)):
+            (y0, x0), (y1, x1), part = plan.window((lo, 2), (hi, 19))
+            assert np.array_equal(part(x[:, :, y0:y1, x0:x1]), whole[:, :, lo:hi, 2:19])
+        volume = image(rng, (1, 9, 40, 300), dtype)
+        plan = upsample.plan(volume.shape, volume.dtype, size=(3, 11, 17), mode="area", layout="NDHW")
+        assert "rows at once" in path(plan, volume)
+        with upsample.use_backend("reference"):
+            want = plan(volume)
+        assert np.allclose(plan(volume), want, rtol=1e-5, atol=0 if dtype == "uint8" else 1e-6)
+
+
+def test_a_sample_that_is_not_finite_stays_within_its_outputs() -> None:
+    x = np.ones((1, 1, 40, 300), np.float32)
+    x[0, 0, 7, 111] = np.nan
+    plan = upsample.plan(x.shape, x.dtype, size=(20, 20), mode="bilinear", antialias=True)
+    assert "rows at once" in path(plan, x)
+    touched = np.zeros((20, 20), bool)
+    rows, columns = (step.map.taps() for step in reversed(plan.passes))
+    for (first, count, _), at, axis in ((rows, 7, 0), (columns, 111, 1)):
+        hit = (first <= at) & (at < first + count)
+        touched = touched | hit[:, None] if axis == 0 else touched & hit[None, :]
+    assert np.array_equal(np.isnan(plan(x)[0, 0]), touched)

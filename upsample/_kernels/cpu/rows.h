@@ -30,8 +30,11 @@ enum { FORM_FIXED, FORM_WIDE, FORM_BOX, FORM_X2, FORM_COUNT };
 /* How `pair` takes a tile: not at all, as whole factor 2, or by the windows and then only two rows at once. */
 enum { PAIR_NONE, PAIR_X2, PAIR_WINDOWS };
 
-/* Rows summed in one call; longer sums are continued by v_more. */
+/* Rows summed in one call; longer sums are continued by v_more.  Also the most rows that `group` makes at once. */
 #define ROW_GROUP 16
+
+/* More channels than this fill vectors without windows or groups. */
+#define PACK_CHANNELS 15
 
 typedef struct row_taps row_taps;
 typedef void (*h_fn)(void *dst, const void *src, const row_taps *t);
@@ -45,6 +48,7 @@ struct row_taps {
     const int32_t *index;       /* FIXED: [taps_max][m], relative to src */
     const int32_t *first, *count;   /* WIDE, BOX: [m], relative to src */
     const void *weights;        /* FIXED: [taps_max][m]; WIDE: [m][taps_max] */
+    int32_t grouped;            /* rows are made by `group` */
     h_fn window;                /* NULL, or the level's own primitive for the tables below (rows_window.h) */
     int32_t one_load;           /* windows: all taps of a block come from its first load */
     const int32_t *left, *block_counts;
@@ -69,6 +73,8 @@ typedef int (*halve_fn)(void *dst, const void *top, const void *bottom, const ro
  * d0.  `spare` has room for two rows where they are to be streamed.  0: not with these weights, nothing was written. */
 typedef int (*pair_fn)(void *d0, void *d1, void *fresh, const void *const *rows, const void *src, const row_taps *t,
                        const void *w0, const void *w1, int32_t shift, void *spare);
+/* The W pass of `group_rows` rows, some of which may be the same. */
+typedef void (*group_fn)(void *const *dst, const void *const *src, const row_taps *t, void *scratch);
 typedef void (*v_end_fn)(void *dst, const void *acc, int64_t n, int32_t last);
 typedef void (*part_fn)(void *sum, const void *x, const void *w, int64_t taps, int64_t inner, int first);
 typedef void (*taps_fn)(const axis_recipe *a, int64_t lo, int64_t hi, int64_t *first, int32_t *count, void *w,
@@ -107,6 +113,9 @@ typedef struct {
     void (*copy_x2)(void *d0, void *d1, const void *src, const row_taps *t, int64_t size, void *spare);
     int64_t (*pack_bytes)(int acc, int32_t taps_max, int64_t outputs);     /* memory that pack needs; 0: it is not for it */
     void (*pack)(row_taps *t, int acc, int form, char *memory);
+    group_fn group[ACC_COUNT];  /* NULL where there is none */
+    int32_t group_rows[ACC_COUNT];
+    int64_t (*group_bytes)(int acc, int64_t samples);       /* scratch for a tile of so many samples of input */
     int64_t (*copy_bytes)(int64_t outputs, int64_t size);     /* the same for nearest, of pixels of `size` bytes */
     void (*pack_copy)(row_taps *t, int64_t size, char *memory);
 } row_table;

@@ -635,6 +635,7 @@ DEFINE_BYTES(i8)
 #include "rows_square.h"
 #include "rows_half.h"
 #include "rows_copy.h"
+#include "rows_group.h"
 #include "rows_pack.h"
 #define V_BYTES_WHOLE(T) v_window_##T
 #define H_X2(T) h_pair_##T
@@ -754,6 +755,9 @@ static const row_table table = {
               [DTYPE_U8] = { pair_u8_2, pair_u8_4 }, [DTYPE_F64] = { PAIR_F64 } },
     .halve = { [DTYPE_F32] = halve_f32, [DTYPE_U8] = halve_u8 },
     .stream = { v_stream_f32, 0, 0, 0 },
+    .group = { group_f32, 0, group_u8, group_i8 },
+    .group_rows = { VL, 0, GROUP_BYTES, GROUP_BYTES },
+    .group_bytes = group_bytes_needed,
     .stream_row = stream_row,
     .stream_end = stream_end,
 #endif

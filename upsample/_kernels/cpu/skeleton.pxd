@@ -9,7 +9,7 @@ cdef extern from "rows.h" nogil:
         ACC_F32, ACC_F64, ACC_U8, ACC_I8
         PAIR_NONE, PAIR_X2, PAIR_WINDOWS
         FORM_FIXED, FORM_WIDE, FORM_BOX, FORM_X2
-        ROW_GROUP
+        ROW_GROUP, PACK_CHANNELS
     ctypedef struct row_taps:
         int64_t m, n, inner, src
         int32_t taps_max, shift
@@ -18,6 +18,7 @@ cdef extern from "rows.h" nogil:
         const int32_t *first
         const int32_t *count
         const void *weights
+        int32_t grouped
         void (*window)(void *dst, const void *src, const row_taps *t) noexcept nogil
         int64_t half_lo, half_hi
         int32_t halves, pair, edges
@@ -29,6 +30,7 @@ cdef extern from "rows.h" nogil:
     ctypedef void (*h_fn)(void *dst, const void *src, const row_taps *t) noexcept nogil
     ctypedef void (*copy_fn)(void *dst, const void *src, const row_taps *t, int64_t size) noexcept nogil
     ctypedef void (*v_fn)(void *dst, const void **rows, const void *w, int64_t n, int32_t taps, int32_t last) noexcept nogil
+    ctypedef void (*group_fn)(void **dst, const void **src, const row_taps *t, void *scratch) noexcept nogil
     ctypedef void (*v_end_fn)(void *dst, const void *acc, int64_t n, int32_t last) noexcept nogil
     ctypedef void (*taps_fn)(const axis_recipe *a, int64_t lo, int64_t hi, int64_t *first, int32_t *count, void *w,
                              double *scratch) noexcept nogil
@@ -60,6 +62,9 @@ cdef extern from "rows.h" nogil:
         copy_fn copy
         void (*copy_x2)(void *d0, void *d1, const void *src, const row_taps *t, int64_t size, void *spare) noexcept nogil
         int64_t (*pack_bytes)(int acc, int32_t taps_max, int64_t outputs) noexcept nogil
+        group_fn group[4]
+        int32_t group_rows[4]
+        int64_t (*group_bytes)(int acc, int64_t samples) noexcept nogil
         int64_t (*copy_bytes)(int64_t outputs, int64_t size) noexcept nogil
         void (*pack_copy)(row_taps *t, int64_t size, char *memory) noexcept nogil
         void (*pack)(row_taps *t, int acc, int form, char *memory) noexcept nogil
@@ -117,6 +122,8 @@ cdef struct job:
     load_fn load            # NULL where the dtype is what passes work on
     store_fn store
     halve_fn halve          # one output row from two input rows where both axes are halved; NULL likewise
+    group_fn group          # rows of many taps along W, `group_rows` at a time; NULL where there is none
+    int64_t group_rows
     pair_fn pair            # two output rows at once where a tile is x2; NULL where there is no such thing
     int64_t tile            # outputs along W per tile
     int64_t tiles, band, bands
@@ -126,7 +133,7 @@ cdef struct job:
     row_taps *tile_taps     # one per tile, or NULL: built by each thread
     int64_t units
     # scratch layout, bytes
-    int64_t at_ring, at_tags, at_line, at_planes, at_sum, at_long, at_out, at_row, at_d, at_h, at_w, at_build
+    int64_t at_ring, at_tags, at_line, at_group, at_planes, at_sum, at_long, at_out, at_row, at_d, at_h, at_w, at_build
     int64_t scratch_bytes
 
 

@@ -97,7 +97,8 @@ cdef enum:
     STREAM_BYTES = 32 << 20     # smaller outputs stay in the cache (measured: streaming below costs up to 3.7x)
     LONG_TAPS = 1 << 17         # more taps than this of one output are made and summed in parts
     PART_SAMPLES = 1 << 15      # ... of so many samples
-    PACK_CHANNELS = 15          # more channels fill vectors without windows
+    GROUP_TAPS = 5              # fewer are a short chain
+    GROUP_SAMPLES = 1024        # of a group's input rows, to stay in the cache transposed
     DIRECT_CHANNELS = 16        # with so many, two by two pixels are summed without a ring
     X2_CHANNELS = 8             # more channels fill vectors without interleaving
 
@@ -227,7 +228,8 @@ cdef void fill_row(const job *j, row_taps *t, int64_t lo, int64_t hi, char *memo
     t.m, t.inner, t.taps_max, t.shift = m, j.inner, a.taps_max, a.shift
     t.src = clip(first[0], n)
     t.count = count
-    t.weights = raw
+    if size:
+        t.weights = raw
     if j.form == FORM_WIDE or j.form == FORM_BOX:
         t.first = index
         for o in range(m):
@@ -236,7 +238,8 @@ cdef void fill_row(const job *j, row_taps *t, int64_t lo, int64_t hi, char *memo
         t.n = max64(last, t.src) - t.src + 1
         if j.halve != NULL:
             find_halves(t, size)
-        if pack_bytes(j, m):
+        t.grouped = j.group != NULL
+        if not t.grouped and pack_bytes(j, m):
             j.level.pack(t, j.acc, j.form, packed)
         return
     t.index = index
@@ -300,6 +303,25 @@ cdef bint is_x2(const row_table *level, const axis_job *a) noexcept nogil:
             and memcmp(weights, weights + 2 * a.recipe.taps_max * a.weight_size, 2 * a.recipe.taps_max * a.weight_size) == 0)
 
 
+cdef bint groups_gain(job *j) except -1:
+    """Whether rows along W are best made in groups: many taps, and windows do not hold them or are slower (measured)."""
+    cdef int64_t m = min64(j.w.m, 64), K = j.w.recipe.taps_max, lo = (j.w.m - m) // 2, size
+    cdef row_taps t
+    cdef char *memory
+    if (j.form != FORM_WIDE and j.form != FORM_BOX) or not j.h.has_pass or not GROUP_TAPS <= K <= LONG_TAPS or (
+            j.inner > PACK_CHANNELS or j.level.group[j.acc] == NULL):
+        return False
+    if pack_bytes(j, m) == 0 or j.acc == ACC_F32 and j.w.m > j.w.n:
+        return True
+    size = row_table_bytes(j, m)
+    memory = <char *>malloc(size + 8 * K + 64)
+    if memory == NULL:
+        raise MemoryError(f"no memory for tables of {size} bytes")
+    fill_row(j, &t, lo, lo + m, <char *>align64(<int64_t>memory), <double *>(memory + size + 56))
+    free(memory)
+    return t.window == NULL and not t.halves
+
+
 cdef inline bint is_half(const char *w, int64_t size, int32_t shift) noexcept nogil:
     """Whether a weight is 1/2."""
     return (<const float *>w)[0] == 0.5 if size == 4 else size == 2 and shift > 0 and (<const short *>w)[0] == 1 << (shift - 1)
@@ -333,12 +355,36 @@ cdef struct run_state:
 
 cdef inline const char *w_row(const job *j, const run_state *s, int64_t z, int64_t y) noexcept nogil:
     """The row (z, y) resampled along W: from the ring, or made now."""
-    cdef int64_t slot = (z & (j.ring_d - 1)) * j.ring_h + (y & (j.ring_h - 1)), tag = z * j.h.n + y
-    cdef char *row = s.ring + slot * j.row_bytes
-    if s.tags[slot] != tag:
-        make_row(j, s, row, z, y)
-        s.tags[slot] = tag
-    return row
+    cdef int64_t slot = (z & (j.ring_d - 1)) * j.ring_h + (y & (j.ring_h - 1))
+    if s.tags[slot] != z * j.h.n + y:
+        make_ring_row(j, s, z, y)
+    return s.ring + slot * j.row_bytes
+
+
+cdef inline void make_ring_row(const job *j, const run_state *s, int64_t z, int64_t y) noexcept nogil:
+    cdef int64_t slot = (z & (j.ring_d - 1)) * j.ring_h + (y & (j.ring_h - 1))
+    if s.tile.grouped:
+        make_group(j, s, z, y)
+        return
+    make_row(j, s, s.ring + slot * j.row_bytes, z, y)
+    s.tags[slot] = z * j.h.n + y
+
+
+cdef void make_group(const job *j, const run_state *s, int64_t z, int64_t y) noexcept nogil:
+    """Rows from (z, y) on: those that come next will be wanted next."""
+    cdef void *made[ROW_GROUP]
+    cdef const void *source[ROW_GROUP]
+    cdef int64_t base = (z & (j.ring_d - 1)) * j.ring_h, slot, k, at
+    for k in range(j.group_rows):
+        at = min64(y + k, j.h.n - 1)        # past the last row the last one again
+        slot = base + (at & (j.ring_h - 1))
+        made[k] = s.ring + slot * j.row_bytes
+        source[k] = source_row(j, s, z, at)
+        if j.load != NULL:
+            j.load(s.scratch + j.at_line + k * j.line_bytes, source[k], s.tile.n * j.inner)
+            source[k] = s.scratch + j.at_line + k * j.line_bytes
+        s.tags[slot] = z * j.h.n + at
+    j.group(made, source, s.tile, s.scratch + j.at_group)
 
 
 cdef inline const char *source_row(const job *j, const run_state *s, int64_t z, int64_t y) noexcept nogil:
@@ -439,8 +485,7 @@ cdef int64_t sum_rows(const job *j, const run_state *s, const axis_taps *t, int6
             slot = plane + (newest & mask)
             rows[k] = s.ring + slot * j.row_bytes
             if s.tags[slot] != base + newest:
-                make_row(j, s, s.ring + slot * j.row_bytes, z, newest)
-                s.tags[slot] = base + newest
+                make_ring_row(j, s, z, newest)
         if at < count:
             newest = first + K - 1
             slot = plane + (newest & mask)
@@ -704,7 +749,7 @@ def prepare(str dtype, int64_t sample, int64_t outer, int64_t inner, sizes, maps
     cdef AxisMap m
     cdef const row_table *level = LEVEL
     cdef axis_job *a
-    cdef int64_t k, t, samples, ring, tile_in, at, bytes_, K
+    cdef int64_t k, t, samples, ring, tile_in = 0, at, bytes_, K
     j.level, j.outer, j.inner, j.sample = level, outer, inner, sample
     set_axis(&j.d, maps[0], sizes[0])
     set_axis(&j.h, maps[1], sizes[1])
@@ -754,8 +799,12 @@ def prepare(str dtype, int64_t sample, int64_t outer, int64_t inner, sizes, maps
         j.h.ops = level.v[j.acc][0 if j.h.weight_size else 1]
         j.d.ops = level.v[j.acc][0 if j.d.weight_size else 1]
 
+    if groups_gain(j):
+        j.group, j.group_rows = level.group[j.acc], level.group_rows[j.acc]
+    cdef int64_t ahead = j.group_rows - 1 if j.group != NULL else 0
+
     # the ring: enough rows for the taps, a power of two of them, within the cache where it can be
-    j.ring_h = power_of_two(j.h.recipe.taps_max) if j.h.has_pass and not j.copies else 1
+    j.ring_h = power_of_two(j.h.recipe.taps_max + ahead) if j.h.has_pass and not j.copies else 1
     j.ring_d = power_of_two(j.d.recipe.taps_max) if j.d.has_pass and not j.copies else 1
     samples = TILE_SAMPLES
     if not j.copies:
@@ -770,6 +819,8 @@ def prepare(str dtype, int64_t sample, int64_t outer, int64_t inner, sizes, maps
         at = (j.w.m * inner + WINDOW_SAMPLES // 2) // WINDOW_SAMPLES
         if at > (2 if outer * j.d.m * j.h.m * j.w.m * inner * j.sample >= STREAM_BYTES else 3):
             j.tile = min64(j.tile, ((j.w.m + at - 1) // at + 31) & ~31)
+    if j.group != NULL:
+        j.tile = max64(1, min64(j.tile, <int64_t>((<double>GROUP_SAMPLES / inner) * j.w.m / j.w.n)))
     if j.tile < j.w.m and j.tile > 1:
         j.tile -= j.tile % 2
     if not j.copies and K > LONG_TAPS:
@@ -782,13 +833,15 @@ def prepare(str dtype, int64_t sample, int64_t outer, int64_t inner, sizes, maps
         j.ring_h //= 2
     while j.ring_d > ROW_GROUP and j.ring_h * j.ring_d * j.row_bytes > ring:
         j.ring_d //= 2
+    if j.ring_h < j.h.recipe.taps_max + ahead:
+        j.group = NULL
     j.band = j.h.m
     if j.d.has_pass and not j.copies:
         # keep the rows of a whole band of H for the next output plane
         while j.ring_h < j.h.n and 2 * j.ring_h * j.ring_d * j.row_bytes <= RING_BYTES:
             j.ring_h *= 2
         if j.ring_h < j.h.n:
-            j.band = max64(1, min64(j.h.m, (j.ring_h - j.h.recipe.taps_max) * j.h.m // j.h.n if j.h.has_pass
+            j.band = max64(1, min64(j.h.m, (j.ring_h - j.h.recipe.taps_max - ahead) * j.h.m // j.h.n if j.h.has_pass
                                     else j.ring_h))
     j.bands = (j.h.m + j.band - 1) // j.band
     j.units = outer * j.tiles * j.d.m * j.h.m
@@ -829,8 +882,7 @@ def prepare(str dtype, int64_t sample, int64_t outer, int64_t inner, sizes, maps
     j.line_bytes = 0
     if j.load != NULL and j.long_taps:
         j.line_bytes = align64(max64(PART_SAMPLES, 2 * inner) * j.stored)
-    elif j.load != NULL:
-        tile_in = 0
+    elif j.load != NULL or j.group != NULL:
         if keep_w:
             for t in range(j.tiles):
                 tile_in = max64(tile_in, j.tile_taps[t].n)
@@ -838,14 +890,18 @@ def prepare(str dtype, int64_t sample, int64_t outer, int64_t inner, sizes, maps
             tile_in = min64(j.w.n, <int64_t>(<double>j.tile * j.w.n / j.w.m) + 2 * K + 8)
             if j.w.recipe.scale > 0:
                 tile_in = min64(j.w.n, max64(tile_in, <int64_t>(j.tile / j.w.recipe.scale) + 2 * K + 8))
-        j.line_bytes = align64(tile_in * inner * j.stored)
+        if j.load != NULL:
+            j.line_bytes = align64(tile_in * inner * j.stored)
     at = 0
     j.at_ring = at
     at += j.ring_d * j.ring_h * j.row_bytes if not j.copies else 0
     j.at_tags = at
     at += align64(8 * j.ring_d * j.ring_h)
     j.at_line = at
-    at += j.line_bytes
+    at += j.line_bytes * (j.group_rows if j.group != NULL else 1)
+    j.at_group = at
+    if j.group != NULL:
+        at += align64(level.group_bytes(j.acc, tile_in * inner))
     j.at_planes = at
     if j.d.has_pass and j.h.has_pass and not j.copies:
         at += min64(j.d.recipe.taps_max, ROW_GROUP) * j.row_bytes
@@ -907,6 +963,8 @@ cdef str path_name(const job *j):
     if t != NULL and t.halves and j.halve != NULL and 2 * j.h.m == j.h.n:
         return "means of two by two"
     name = FORM_NAMES[j.form]
+    if j.group != NULL:
+        return f"{name}, {j.group_rows} rows at once"
     if t != NULL and t.window != NULL:
         name = "halves" if t.half_hi > t.half_lo else "windows"
         if j.pair != NULL and t.pair == PAIR_WINDOWS and j.plain_h:
