@@ -597,3 +597,32 @@ def test_a_sample_that_is_not_finite_stays_within_its_outputs() -> None:
         hit = (first <= at) & (at < first + count)
         touched = touched | hit[:, None] if axis == 0 else touched & hit[None, :]
     assert np.array_equal(np.isnan(plan(x)[0, 0]), touched)
+
+
+def test_groups_of_rows_keep_scratch_bounded_and_do_not_depend_on_threads() -> None:
+    rng = np.random.default_rng(4)
+    for shape, size in (((4, 100_000, 15), (2, 20)), ((90, 70_000, 3), (40, 5)), ((200, 900, 3), (100, 90))):
+        x = rng.random(shape, np.float32)
+        plan = upsample.plan(x.shape, x.dtype, size=size, mode="bilinear", antialias=True, layout="HWC")
+        kernel = kernel_for(plan, x, "cpu")
+        assert ("rows at once" in kernel.explain()) == (x.shape[1] < 1000)
+        results = set()
+        for threads in (1, 2, 3):
+            with upsample.num_threads(threads):
+                results.add(kernel(x).tobytes())
+        assert len(results) == 1
+
+
+@pytest.mark.parametrize("level_name", VECTOR_LEVELS)
+@pytest.mark.parametrize("size", [3, 6, 12])
+def test_doubled_rows_of_every_length(level_name: str, size: int, level: Any) -> None:
+    level(level_name)
+    rng = np.random.default_rng(size)
+    for width in range(1, 100):
+        x = rng.integers(0, 256, (2, width, size)).astype(np.uint8)
+        guarded = np.full((4, 2 * width * size + 64), 7, np.uint8)
+        out = guarded[:, : 2 * width * size].reshape(4, 2 * width, size)
+        plan = upsample.plan(x.shape, x.dtype, scale_factor=2, mode="nearest", layout="HWC")
+        plan(x, out)
+        assert np.array_equal(out, x.repeat(2, axis=0).repeat(2, axis=1))
+        assert (guarded[:, 2 * width * size :] == 7).all()

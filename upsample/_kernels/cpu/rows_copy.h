@@ -68,7 +68,7 @@ INLINE int64_t double_blocks(char *d0, char *d1, const char *s, int64_t n, int64
 #if VL == 16
 /* Pixels of 3, 6 and 12 bytes do not fill a vector, and stores of less than a vector cross lines and touch them twice.  So
  * whole vectors of the output instead, each from one load; their lanes repeat with every third. */
-#define THIRD_START(n, r) ((r) * BVL / (2 * (n)) * (n))
+#define THIRD_START(n, r) (((r) * BVL / (2 * (n))) * (n))
 #define THIRD_LANE(n, v) (uint8_t)(DOUBLED(n, v) - THIRD_START(n, (v) / BVL))
 #define THIRD_4(n, v) THIRD_LANE(n, v), THIRD_LANE(n, v + 1), THIRD_LANE(n, v + 2), THIRD_LANE(n, v + 3)
 #define THIRD_16(n, v) THIRD_4(n, v), THIRD_4(n, v + 4), THIRD_4(n, v + 8), THIRD_4(n, v + 12)
@@ -163,9 +163,9 @@ static void double_row(void *d0_, void *d1_, const void *src, const row_taps *t,
     }
 #if VL == 16
     if (thirds) {
-        if (size == 12 && both) double_thirds(d0, d1, s, n, 12, 1, stream);
-        else if (size == 3 && both) double_thirds(d0, d1, s, n, 3, 1, stream);
-        else double_thirds(d0, d1, s, n, size, both, stream);
+        if (both && stream) double_thirds(d0, d1, s, n, size, 1, 1);
+        else if (both) double_thirds(d0, d1, s, n, size, 1, 0);
+        else double_thirds(d0, d0, s, n, size, 0, stream);
         return;
     }
 #endif

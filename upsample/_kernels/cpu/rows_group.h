@@ -67,13 +67,14 @@ INLINE void group_floats(void *const *dst, const void *const *src, const row_tap
 {
     const int64_t n = t->n * C, m = t->m * C, K = t->taps_max;
     const float *w = t->weights;
-    vf r[VL];
     for (int64_t i = 0; i < n; i += VL) {
+        vf r[VL];
         for (int k = 0; k < VL; k++) r[k] = V_LOAD_FIRST((const float *)src[k] + i, i64min(n - i, VL));
         transpose_f32(r);
         for (int k = 0; k < VL; k++) V_STORE(x + (i + k) * VL, r[k]);
     }
     for (int64_t j = 0, o = 0, c = 0; j < m; j += VL) {
+        vf r[VL];
         for (int k = 0; k < VL; k++) {
             r[k] = SPLAT(0);
             if (j + k >= m) continue;
@@ -145,32 +146,29 @@ INLINE __m128i group_sum_bytes(const uint8_t *x, const int16_t *w, int32_t count
 #undef PAIRS
 }
 
-INLINE void group_bytes(void *const *dst, const void *const *src, const row_taps *t, uint8_t *x, int64_t C, int is_signed)
+INLINE void group_int8s(void *const *dst, const void *const *src, const row_taps *t, uint8_t *x, int64_t C, int is_signed)
 {
     const int64_t n = t->n * C, m = t->m * C, K = t->taps_max;
     const int16_t *w = t->weights;
-    __m128i r[16];
     uint8_t *byte = x + 2 * GROUP_BYTES * (n + 16);     /* transposed, before samples are paired with the next tap's */
-    for (int64_t i = 0; i < n; i += 16) {
-        for (int k = 0; k < 16; k++) {
-            if (i + 16 <= n) r[k] = _mm_loadu_si128((const __m128i *)((const uint8_t *)src[k] + i));
-            else {
-                uint8_t rest[16] = { 0 };
-                memcpy(rest, (const uint8_t *)src[k] + i, (size_t)(n - i));
-                r[k] = _mm_loadu_si128((const __m128i *)rest);
-            }
-        }
+    int64_t i = 0;
+    for (; i + 16 <= n; i += 16) {
+        __m128i r[16];
+        for (int k = 0; k < 16; k++) r[k] = _mm_loadu_si128((const __m128i *)((const uint8_t *)src[k] + i));
         transpose_bytes(r);
         for (int k = 0; k < 16; k++) _mm_storeu_si128((__m128i *)(byte + (i + k) * GROUP_BYTES), r[k]);
     }
+    for (; i < n; i++)
+        for (int k = 0; k < 16; k++) byte[i * GROUP_BYTES + k] = ((const uint8_t *)src[k])[i];
     memset(byte + n * GROUP_BYTES, 0, (size_t)(C * GROUP_BYTES));
-    for (int64_t i = 0; i < n; i++) {
+    for (i = 0; i < n; i++) {
         const __m128i a = _mm_loadu_si128((const __m128i *)(byte + i * GROUP_BYTES));
         const __m128i b = _mm_loadu_si128((const __m128i *)(byte + (i + C) * GROUP_BYTES));
         _mm_storeu_si128((__m128i *)(x + i * 2 * GROUP_BYTES), _mm_unpacklo_epi8(a, b));
         _mm_storeu_si128((__m128i *)(x + i * 2 * GROUP_BYTES + 16), _mm_unpackhi_epi8(a, b));
     }
     for (int64_t j = 0, o = 0, c = 0; j < m; j += 16) {
+        __m128i r[16];
         for (int k = 0; k < 16; k++) {
             r[k] = _mm_setzero_si128();
             if (j + k >= m) continue;
@@ -190,9 +188,9 @@ INLINE void group_bytes(void *const *dst, const void *const *src, const row_taps
 #define DEFINE_GROUP_BYTES(T, is_signed)                                                                    \
     static void group_##T(void *const *dst, const void *const *src, const row_taps *t, void *scratch)       \
     {                                                                                                       \
-        if (t->inner == 1) group_bytes(dst, src, t, scratch, 1, is_signed);                                 \
-        else if (t->inner == 3) group_bytes(dst, src, t, scratch, 3, is_signed);                            \
-        else group_bytes(dst, src, t, scratch, t->inner, is_signed);                                        \
+        if (t->inner == 1) group_int8s(dst, src, t, scratch, 1, is_signed);                                 \
+        else if (t->inner == 3) group_int8s(dst, src, t, scratch, 3, is_signed);                            \
+        else group_int8s(dst, src, t, scratch, t->inner, is_signed);                                        \
     }
 DEFINE_GROUP_BYTES(u8, 0)
 DEFINE_GROUP_BYTES(i8, 1)

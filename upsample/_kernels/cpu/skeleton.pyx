@@ -206,7 +206,7 @@ cdef int64_t row_table_bytes(const job *j, int64_t outputs) noexcept nogil:
 cdef inline int64_t pack_bytes(const job *j, int64_t outputs) noexcept nogil:
     if j.copies:
         return align64(j.level.copy_bytes(outputs, j.inner * j.sample))
-    if j.inner > PACK_CHANNELS:
+    if j.inner > PACK_CHANNELS or j.group != NULL:
         return 0
     return align64(j.level.pack_bytes(j.acc, j.w.recipe.taps_max, outputs * j.inner))
 
@@ -239,7 +239,7 @@ cdef void fill_row(const job *j, row_taps *t, int64_t lo, int64_t hi, char *memo
         if j.halve != NULL:
             find_halves(t, size)
         t.grouped = j.group != NULL
-        if not t.grouped and pack_bytes(j, m):
+        if pack_bytes(j, m):
             j.level.pack(t, j.acc, j.form, packed)
         return
     t.index = index
@@ -308,8 +308,8 @@ cdef bint groups_gain(job *j) except -1:
     cdef int64_t m = min64(j.w.m, 64), K = j.w.recipe.taps_max, lo = (j.w.m - m) // 2, size
     cdef row_taps t
     cdef char *memory
-    if (j.form != FORM_WIDE and j.form != FORM_BOX) or not j.h.has_pass or not GROUP_TAPS <= K <= LONG_TAPS or (
-            j.inner > PACK_CHANNELS or j.level.group[j.acc] == NULL):
+    if (j.form != FORM_WIDE and j.form != FORM_BOX) or not j.h.has_pass or K < GROUP_TAPS or (
+            K * j.inner > 4 * GROUP_SAMPLES or j.inner > PACK_CHANNELS or j.level.group[j.acc] == NULL):
         return False
     if pack_bytes(j, m) == 0 or j.acc == ACC_F32 and j.w.m > j.w.n:
         return True
@@ -319,7 +319,7 @@ cdef bint groups_gain(job *j) except -1:
         raise MemoryError(f"no memory for tables of {size} bytes")
     fill_row(j, &t, lo, lo + m, <char *>align64(<int64_t>memory), <double *>(memory + size + 56))
     free(memory)
-    return t.window == NULL and not t.halves
+    return t.window == NULL
 
 
 cdef inline bint is_half(const char *w, int64_t size, int32_t shift) noexcept nogil:
@@ -814,7 +814,7 @@ def prepare(str dtype, int64_t sample, int64_t outer, int64_t inner, sizes, maps
     j.tile = max64(1, min64(j.tile, TABLE_WEIGHTS // K))
     if j.w.n > j.w.m:           # a reduction reads more than it writes: bound the loaded row as well
         j.tile = max64(1, min64(j.tile, <int64_t>((<double>(4 * TILE_SAMPLES) / inner) * j.w.m / j.w.n)))
-    if j.pair != NULL and j.acc == ACC_F32 and j.h.has_pass and inner <= PACK_CHANNELS and not is_x2(level, &j.w):
+    if j.pair != NULL and j.acc == ACC_F32 and j.plain_h and inner <= PACK_CHANNELS and not is_x2(level, &j.w):
         # whole cache lines; rows that stay in the cache gain only where they are longer still
         at = (j.w.m * inner + WINDOW_SAMPLES // 2) // WINDOW_SAMPLES
         if at > (2 if outer * j.d.m * j.h.m * j.w.m * inner * j.sample >= STREAM_BYTES else 3):
@@ -834,7 +834,7 @@ def prepare(str dtype, int64_t sample, int64_t outer, int64_t inner, sizes, maps
     while j.ring_d > ROW_GROUP and j.ring_h * j.ring_d * j.row_bytes > ring:
         j.ring_d //= 2
     if j.ring_h < j.h.recipe.taps_max + ahead:
-        j.group = NULL
+        j.group, ahead = NULL, 0
     j.band = j.h.m
     if j.d.has_pass and not j.copies:
         # keep the rows of a whole band of H for the next output plane
