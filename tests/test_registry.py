@@ -119,7 +119,7 @@ def test_nothing_else_fills_the_registry():
 
 def test_a_registered_backend_is_listed_and_selectable():
     spy = registered(3)
-    assert upsample.backends()[:2] == ("cpu", "reference")
+    assert upsample.backends()[:3] == ("cpu", "cuda", "reference")
     assert spy.name in upsample.backends()
     assert ran(backend=spy.name) == 3
     assert (spy.prepared, spy.called) == (1, 1)
