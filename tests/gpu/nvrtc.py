@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
 
-from upsample.backends.cuda import FOLDERS, OPTIONS
+from upsample.backends.cuda import FOLDERS, OPTIONS, Program
 
 INCLUDES = "".join(f'#include "{name}.cuh"\n' for name in ("resample", "doubled", "wide"))
 
@@ -22,7 +22,7 @@ INCLUDES = "".join(f'#include "{name}.cuh"\n' for name in ("resample", "doubled"
 class Built:
     """One kernel of a cubin."""
 
-    name: str
+    program: Program
     arch: str
     registers: int
     stack: int
@@ -87,11 +87,11 @@ def check(code: int) -> None:
         raise RuntimeError(f"NVRTC error {code}")
 
 
-def build(names: list[str], arch: str) -> list[Built]:
+def build(programs: list[Program], arch: str) -> list[Built]:
     """Kernels by name, all in one program."""
-    entry = 'extern "C" __global__ void __launch_bounds__(128)\nentry_{}(const char *__restrict__ in, '
+    entry = 'extern "C" __global__ void __launch_bounds__(128, {})\nentry_{}(const char *__restrict__ in, '
     entry += "char *__restrict__ out, const __grid_constant__ kernel_params p) {{ {}(in, out, p); }}\n"
-    source = INCLUDES + "".join(entry.format(i, name) for i, name in enumerate(names))
+    source = INCLUDES + "".join(entry.format(p.blocks, i, p.name) for i, p in enumerate(programs))
     cubin, log = compile_source(source, arch)
     facts: dict[str, list[int]] = {}
     current = ""
@@ -103,7 +103,7 @@ def build(names: list[str], arch: str) -> list[Built]:
         if (found := re.search(r"Used (\d+) registers", line)) and current in facts:
             facts[current].append(int(found[1]))
     made = []
-    for i, name in enumerate(names):
+    for i, program in enumerate(programs):
         stack, spills, registers = facts[f"entry_{i}"]
-        made.append(Built(name, arch, registers, stack, spills, cubin, f"entry_{i}"))
+        made.append(Built(program, arch, registers, stack, spills, cubin, f"entry_{i}"))
     return made

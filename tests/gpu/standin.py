@@ -287,6 +287,7 @@ class RawModule:
         assert not jitify
         assert "KERNEL(in, out, p)" in code
         (self.program,) = (o.removeprefix("-DKERNEL=") for o in options if o.startswith("-DKERNEL="))
+        (self.blocks,) = (int(o.removeprefix("-DBLOCKS=")) for o in options if o.startswith("-DBLOCKS="))
         assert re.fullmatch(r"\w+<[\w,]+>", self.program), self.program
         world.options[self.program] = options
 

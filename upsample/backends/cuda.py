@@ -17,7 +17,7 @@ from dataclasses import dataclass, field
 from functools import cache
 from importlib.util import find_spec
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
@@ -36,22 +36,27 @@ OPTIONS = ("--std=c++17", "--fmad=false", "--device-as-default-execution-space",
 ENTRY = "upsample_kernel"
 
 TABLE_OUTPUTS = 65536  # the taps of longer maps are evaluated on the device
+TWICE_OUTPUTS = 1 << 22  # longer maps are not looked through for whole factor 2
 TABLE_WEIGHTS = 1 << 22  # and so are those of more weights than this
 ROW_LIMIT = 2**31 - 2**12  # samples of a row: 32-bit indices, and room for the last thread block
 THREADS = 128
 GRID_LIMIT = 65535  # blocks along y and z
-REGISTERS = 64  # of samples, weights and indices that a thread holds: more would spill
+DEEPEST = 64  # threads of a block along z
+REGISTERS = 48  # of samples, weights and indices that a thread holds: more would spill
+RING_REGISTERS = 48  # the same where weights are parameters
 WAVE = 1024  # threads that a multiprocessor is given before rows per thread are raised
 
 # The parameters' NumPy twins of params.cuh.
 AXIS = np.dtype([("records", "<u8"), ("weights", "<u8"), ("recipe", "V80")])
+TWICE = np.dtype([("even", "<u8", 4), ("odd", "<u8", 4), ("begin", "<u8", 2)])
 PARAMS = np.dtype(
     [(name, AXIS) for name in ("d", "h", "w")]
+    + [(name, TWICE) for name in ("twice_h", "twice_w")]
     + [(name, "<i8") for name in ("in_outer", "in_d", "in_h", "out_outer", "out_d", "out_h", "outer", "z_outer")]
     + [
         (name, "<i4")
         for name in ("z_d", "in_depth", "in_height", "in_width", "out_depth", "out_height", "row", "inner", "rows",
-                     "align", "taps", "shift_d", "shift_h", "shift_w")
+                     "align", "taps", "shift_d", "shift_h", "shift_w", "own_h", "own_w")
     ]
 )  # fmt: skip
 
@@ -186,6 +191,64 @@ def records(axis_map: AxisMap, taps: int, first: Any, weights: Any) -> Any:
     return made
 
 
+@dataclass(frozen=True)
+class Twice:
+    """An axis of whole factor 2: outputs 2j and 2j + 1 have the same weights for every j, but for output 0's own."""
+
+    even: Any
+    odd: Any
+    begin: Any
+    own: bool
+
+    def fill(self, params: Any) -> None:
+        for name in ("even", "odd", "begin"):
+            values = getattr(self, name)
+            bits = values.view(np.dtype(f"u{values.itemsize}")).astype(np.uint64)
+            params[name][: len(bits)] = bits[:4]
+
+
+def twice_of(axis_map: AxisMap | None) -> Twice | None:
+    """Whether a map doubles its axis, by its taps, all of which are looked at."""
+    if axis_map is None or axis_map.m != 2 * axis_map.n or not 4 <= axis_map.m <= TWICE_OUTPUTS:
+        return None
+    taps, n, m = axis_map.taps_max, axis_map.n, axis_map.m
+    first, _, weights = axis_map.taps()
+    o = np.arange(m)
+    if weights is None:
+        none = np.zeros(0, np.uint32)
+        return Twice(none, none, none, False) if (first == o >> 1).all() else None
+    reach = taps // 2
+    regular = (o >> 1) - reach + (o & 1)
+    middle = slice(2 * reach, m - 2 * reach)
+    if m < 4 * reach + 2:
+        return None
+    even, odd = weights[2 * reach], weights[2 * reach + 1]
+    expected = np.where((o & 1)[:, None] == 0, even, odd)
+    if (first[middle] != regular[middle]).any() or (weights[middle] != expected[middle]).any():
+        return None
+    if axis_map.acc == "int32":  # taps beyond the ends are folded: the same sums, where the folded weights are sums
+        edges = [i for i in range(m) if not middle.start <= i < middle.stop]
+        for i in edges:
+            if folded(first[i], weights[i], n) != folded(regular[i], expected[i], n):
+                return None
+        even, odd = even.astype(np.int32), odd.astype(np.int32)
+        return Twice(even, odd, even[:2], False)
+    same = (first == regular) & (weights == expected).all(axis=1)
+    own = not same[0]
+    if not same[1:].all() or (own and (taps != 2 or first[0] != 0)):
+        return None
+    return Twice(even, odd, weights[0][:2], own)
+
+
+def folded(first: int, weights: Any, n: int) -> dict[int, int]:
+    """The sum of the weights of each sample."""
+    made: dict[int, int] = {}
+    for k, w in enumerate(weights):
+        at = min(max(int(first) + k, 0), n - 1)
+        made[at] = made.get(at, 0) + int(w)
+    return {at: w for at, w in made.items() if w}
+
+
 # ---- steps ----------------------------------------------------------------------------------------------
 
 
@@ -197,11 +260,18 @@ class Memory:
     align: int
 
 
+class Program(NamedTuple):
+    """A kernel template with its arguments, and how many blocks of it a multiprocessor has to hold."""
+
+    name: str
+    blocks: int
+
+
 @dataclass(frozen=True)
 class Launch:
     """A program, where it runs, and its parameters; those of `axes` lack the tables' addresses."""
 
-    program: str
+    program: Program
     grid: tuple[int, int, int]
     block: tuple[int, int, int]
     params: Any
@@ -246,43 +316,98 @@ class Step:
 
 @dataclass(frozen=True)
 class Fused(Step):
-    """All passes in one kernel: resample.cuh."""
+    """All passes in one kernel: resample.cuh, or doubled.cuh where W, or H and W, are doubled and memory allows."""
 
     dtype: str = ""  # the kind of samples; copies have none
     taps: tuple[int, int, int] = (0, 0, 1)
+    twice: tuple[Twice | None, Twice | None] = (None, None)  # H, W
 
     def describe(self) -> str:
         what = "copies" if not self.sums else f"{max(self.taps)} taps per axis"
+        if self.doubles:
+            what += ", doubled where rows are whole vectors"
         return f"one fused kernel, {what}" + (", taps evaluated on the device" if self.evaluated == "true" else "")
+
+    @property
+    def doubles(self) -> bool:
+        """Whether maps and layout are those of doubled.cuh."""
+        h, w = self.twice
+        deep = self.axes[0]
+        return (
+            w is not None
+            and (self.taps[1] == 0 or h is not None)
+            and (self.taps[1] > 0 or self.before[2] == 1)
+            and (deep is None or not deep.evaluated)
+            and (self.before[4] == 1 or (not self.sums and self.before[4] * self.width_in in RAW))
+        )
 
     def launch(self, source: Memory, target: Memory, multiprocessors: int) -> Launch:
         inner, width, dtype, sums = self.before[4], self.width_in, self.dtype, SUMS.get(self.sums, ("", 0, ""))
+        if self.doubles:
+            made = self.launch_doubled(source, target, multiprocessors)
+            if made is not None:
+                return made
         if not self.sums:
             unit = math.gcd(width, source.align, target.align)
             inner, width = inner * (width // unit), unit
             dtype, sums = f"raw{unit}", (RAW[unit], max(4, unit), "")
         row = self.after[3] * inner
-        mode, vector = self.shape_of_thread(inner, width, sums[1] // 4, source.align)
+        mode, vector, registers = self.shape_of_thread(inner, width, sums[1] // 4, source.align)
         kd, kh, kw = self.taps
-        name = f"resample<{dtype}, {sums[0]}, {vector}, {kd}, {kh}, {kw}, {mode}, {self.evaluated}>"
+        name = f"resample<{dtype},{sums[0]},{vector},{kd},{kh},{kw},{mode},{self.evaluated}>"
+        blocks = 1 if self.evaluated == "true" else blocks_for(registers)
         rows = 8 if kd < 2 and kw < 4 and width >= 4 else 16
-        return grid_of(self, name, row, vector, rows, multiprocessors, self.params(source, target, inner, row))
+        params = self.params(source, target, inner, row)
+        return grid_of(self, Program(name, blocks), -(-row // vector), rows, self.after[2], multiprocessors, params)
 
-    def shape_of_thread(self, inner: int, width: int, words: int, align: int) -> tuple[str, int]:
-        """How a thread finds its samples, and how many it makes."""
+    def launch_doubled(self, source: Memory, target: Memory, multiprocessors: int) -> Launch | None:
+        width, sums = self.width_in * self.before[4], SUMS.get(self.sums, ("", 0, ""))
+        kd, kh, kw = self.taps
+        ring = sums[1] // 4 * max(kd, 1) * (kw + 1 if kh else 1)
+        vector = 16 // width
+        while vector * ring > RING_REGISTERS:
+            vector //= 2
+        columns = self.before[3] * 2 // max(vector, 1)
+        if (
+            vector < 2
+            or columns * vector != self.before[3] * 2
+            or source.align % (vector // 2 * width)
+            or target.align % (vector * width)
+        ):
+            return None
+        params = self.params(source, target, 1, self.after[3])
+        for name, twice in zip("hw", self.twice, strict=True):
+            if twice is not None:
+                twice.fill(params[f"twice_{name}"][0])
+                params[f"own_{name}"] = twice.own
+        height = self.before[2]
+        half = 8 if columns * -(-height // 8) * self.after[0] * self.after[1] >= multiprocessors * WAVE else 4
+        half = half if kh else 1
+        if self.sums:
+            name = f"doubled<{self.dtype},{sums[0]},{vector},{kd},{kh},{kw},{half}>"
+            blocks = blocks_for(vector * ring)
+        else:
+            name, blocks = f"doubled_copy<raw{width},{kd},{kh},{half}>", 8
+        return grid_of(self, Program(name, blocks), columns, half, height, multiprocessors, params)
+
+    def shape_of_thread(self, inner: int, width: int, words: int, align: int) -> tuple[str, int, int]:
+        """How a thread finds its samples, how many it makes, and about how many registers hold them."""
         kd, kh, kw = self.taps
         ring = words * max(kd, 1) * max(kh, 1)
-
-        def fits(vector: int, own: int) -> bool:
-            weights = kw * words if kw > 1 else 0
-            return vector == 1 or vector * ring + own * (1 + weights) <= REGISTERS
-
+        own = 1 + (kw * words if kw > 1 else 0)
         most = max(1, 16 // width)
-        for vector in (most >> i for i in range(most.bit_length())):
-            if inner > 1 and vector > 1 and inner % vector == 0 and align % (vector * width) == 0 and fits(vector, 1):
-                return "VECTOR", vector
-        vector = next(v for v in (most >> i for i in range(most.bit_length())) if fits(v, v))
-        return ("SINGLE" if inner == 1 else "CHANNELS"), vector
+        choices = [most >> i for i in range(most.bit_length())]
+        for vector in choices:
+            whole = inner > 1 and inner % vector == 0 and align % (vector * width) == 0
+            if whole and vector > 1 and vector * ring + own <= REGISTERS:
+                return "VECTOR", vector, vector * ring + own
+        vector = next((v for v in choices if v * (ring + own) <= REGISTERS), 1)
+        return ("SINGLE" if inner == 1 else "CHANNELS"), vector, vector * (ring + own)
+
+
+def blocks_for(registers: int) -> int:
+    """Blocks of a multiprocessor, from the registers that a thread's samples and weights take: 64, 80 or 128 in all."""
+    return 8 if registers <= 20 else 6 if registers <= 48 else 4
 
 
 @dataclass(frozen=True)
@@ -321,25 +446,30 @@ class Wide(Step):
             vector //= 2
         form = "BOX" if axis.map.weights is None else "WEIGHTED"
         rows = "true" if step.along == 1 else "false"
-        name = (
-            f"wide<{self.kind_in}, {self.kind_out}, {SUMS[self.sums][0]}, {vector}, {form}, {rows}, {self.evaluated}>"
-        )
+        name = f"wide<{self.kind_in},{self.kind_out},{SUMS[self.sums][0]},{vector},{form},{rows},{self.evaluated}>"
         params = step.params(source, target, inner, row)
         params["taps"] = axis.map.taps_max
-        return grid_of(step, name, row, vector, 4, multiprocessors, params)
+        program = Program(name, 1 if axis.evaluated else 6)
+        return grid_of(step, program, -(-row // vector), 4, step.after[2], multiprocessors, params)
 
 
-def grid_of(step: Step, program: str, row: int, vector: int, rows: int, multiprocessors: int, params: Any) -> Launch:
-    """Blocks and rows per thread: full blocks first, then enough threads for every multiprocessor, then rows."""
-    columns, height, planes = -(-row // vector), step.after[2], step.after[0] * step.after[1]
-    while rows > 4 and columns * -(-height // rows) * planes < multiprocessors * WAVE:
-        rows //= 2
-    rows = max(min(rows, height), -(-height // (GRID_LIMIT * (THREADS // 32))))
+def grid_of(
+    step: Step, program: Program, columns: int, rows: int, height: int, multiprocessors: int, params: Any
+) -> Launch:
+    """Blocks and rows per thread: full blocks first, then enough threads for every multiprocessor, then rows.
+
+    `height` is what `rows` count; a fixed number of rows (of doubled kernels) is not lowered.
+    """
+    planes = step.after[0] * step.after[1]
+    if height == step.after[2]:
+        while rows > 4 and columns * -(-height // rows) * planes < multiprocessors * WAVE:
+            rows //= 2
+        rows = max(min(rows, height), -(-height // (GRID_LIMIT * (THREADS // 32))))
     bands = -(-height // rows)
     across = power_of_two(columns, 32)
     down = power_of_two(bands, THREADS // across)
     across = power_of_two(columns, THREADS // down)
-    deep = power_of_two(planes, THREADS // (across * down))
+    deep = power_of_two(planes, min(THREADS // (across * down), DEEPEST))
     grid = (-(-columns // across), -(-bands // down), min(-(-planes // deep), GRID_LIMIT))
     params["rows"] = rows
     params["z_outer"], params["z_d"] = divmod(grid[2] * deep, step.after[1])
@@ -359,10 +489,12 @@ def steps_of(plan: Plan, groups: Groups, sizes: list[int]) -> list[Step] | str:
     before = tuple(sizes)
     after = (sizes[0], *(n if m is None else m.m for n, m in zip(sizes[1:4], found, strict=True)), sizes[4])
     longest = max(before[3], after[3]) * sizes[4], *before[1:3], *after[1:3]
-    if max(longest) > ROW_LIMIT:
+    rows = max(before[2], after[2])
+    if max(longest) > ROW_LIMIT or (rows > 1 and longest[0] * plan.dtype.itemsize > ROW_LIMIT):
         return (
-            f"too many elements: a row of {longest[0]} samples, or an axis of {max(longest[1:])}, is longer than the "
-            f"{ROW_LIMIT} that a kernel counts in 32 bits; cut the output into parts with plan.window"
+            f"too many elements: a row of {longest[0]} samples, or an axis of {max(longest[1:])}, exceeds what a "
+            f"kernel counts in 32 bits ({ROW_LIMIT} samples, and bytes where there are several rows): cut the output "
+            "into parts with plan.window"
         )
     copies = all(m.is_copy for m in used)
     if not copies:
@@ -376,7 +508,8 @@ def steps_of(plan: Plan, groups: Groups, sizes: list[int]) -> list[Step] | str:
     if copies or (len(few) == 1 and few <= {2, 4} and all(fixed(m) for m in used)):
         taps = tuple(0 if m is None else m.taps_max for m in found)
         axes = tuple(None if m is None else Axis(m, m.taps_max, n) for m, n in zip(found, "dhw", strict=True))
-        return [Fused(before, after, width, width, acc, axes, DTYPES.get(plan.dtype.name, ""), taps)]  # type: ignore[arg-type]
+        twice = twice_of(found[1]), twice_of(found[2])
+        return [Fused(before, after, width, width, acc, axes, DTYPES.get(plan.dtype.name, ""), taps, twice)]  # type: ignore[arg-type]
     steps: list[Step] = []
     kind, between = DTYPES[plan.dtype.name], SUMS[acc][2] or DTYPES[plan.dtype.name]
     size = {"float64": 8, "float32": 4, "int32": 1}[acc]
@@ -414,14 +547,19 @@ def source() -> str:
 
 
 _lock = threading.RLock()
-_modules: dict[str, Any] = {}
+_modules: dict[Program, Any] = {}
 
 
-def module(cupy: Any, program: str) -> Any:
+def module(cupy: Any, program: Program) -> Any:
     """The module of a program, compiled for a device when a function of it is asked for."""
     with _lock:
         if program not in _modules:
-            options = (*OPTIONS, *(f"-I{folder}" for folder in FOLDERS), f"-DKERNEL={program.replace(' ', '')}")
+            options = (
+                *OPTIONS,
+                *(f"-I{folder}" for folder in FOLDERS),
+                f"-DKERNEL={program.name}",
+                f"-DBLOCKS={program.blocks}",
+            )
             _modules[program] = cupy.RawModule(code=source(), options=options, backend="nvrtc")
         return _modules[program]
 
@@ -436,7 +574,7 @@ class Loaded:
     tables: dict[str, int]
     memory: Any
     multiprocessors: int
-    functions: dict[str, Any] = field(default_factory=dict)
+    functions: dict[Program, Any] = field(default_factory=dict)
     bound: dict[Any, tuple[tuple[Any, Launch], ...]] = field(default_factory=dict)
     kept: list[Any] = field(default_factory=list)
 
@@ -509,9 +647,9 @@ class CudaKernel:
                 elif strides[axis] != expected:
                     return None
                 expected = strides[axis] * shape[axis]
-            if stride % width:
-                return None
             found.append(stride)
+        if abs(found[2]) >= 2**31:
+            return None  # the fused kernels multiply it in 32 bits
         return (found[0], found[1], found[2])
 
     def launch(self, in_ptr: int, out_ptr: int, stream: Any, strides: Any = None) -> None:

@@ -95,7 +95,9 @@ DEVICE uint32_t bytes_of(uint32_t low, uint32_t high, uint32_t pick)
     return made;
 }
 
+DEVICE int32_t clamp(int32_t i, int32_t last) { return i > last ? last < 0 ? 0 : last : i < 0 ? 0 : i; }
 DEVICE int32_t here(int32_t x) { return x; }
+DEVICE const char *here(const char *x) { return x; }
 
 /* Every thread of a grid, in order. */
 template <class F> static void run_grid(const unsigned *grid, const unsigned *block, F thread)

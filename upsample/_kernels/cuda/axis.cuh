@@ -34,30 +34,25 @@ template <class A, int K> DEVICE int32_t read_record(const char *r, A (&w)[K])
 template <class A> struct weight { typedef A type; };
 template <> struct weight<int32_t> { typedef int16_t type; };
 
-/* `first` of output o, and its weights. */
-template <bool EVALUATE, int K, class A> DEVICE int32_t taps_of(const axis_params &a, int32_t o, A (&w)[K])
+/* `first` of output o and its weights, from the table or, where there is none, from the recipe. */
+template <bool EVALUATE, int K, class A> DEVICE int32_t taps_of(const axis_params &a, const char *r, int32_t o, A (&w)[K])
 {
-    if (EVALUATE && !a.records) {
-        int64_t first;
-        int32_t count;
-        double scratch[4];
-        typename weight<A>::type made[K];
-        build_taps(&a.recipe, o, o + 1, &first, &count, made, scratch);
-        for (int k = 0; k < K; k++) w[k] = made[k];
-        return (int32_t)first;
-    }
-    return read_record(((const char *)a.records) + (uint64_t)o * record<A, K>::BYTES, w);
+    if constexpr (EVALUATE)
+        if (!a.records) {
+            int64_t first;
+            int32_t count;
+            double scratch[4];
+            typename weight<A>::type made[K];
+            build_taps(&a.recipe, o, o + 1, &first, &count, made, scratch);
+            for (int k = 0; k < K; k++) w[k] = made[k];
+            return (int32_t)first;
+        }
+    if constexpr (K == 1) return load<int32_t>(r);
+    else return read_record(r, w);
 }
 
-/* The same for copies. */
-template <bool EVALUATE> DEVICE int32_t tap_of(const axis_params &a, int32_t o)
+/* Where the record of output o is. */
+template <class A, int K> DEVICE const char *record_at(const axis_params &a, int32_t o)
 {
-    if (EVALUATE && !a.records) {
-        int64_t first;
-        int32_t count;
-        double scratch[4];
-        build_taps(&a.recipe, o, o + 1, &first, &count, 0, scratch);
-        return (int32_t)first;
-    }
-    return load<int32_t>((const char *)a.records + (uint64_t)o * 4);
+    return (const char *)a.records + (uint64_t)o * record<A, K>::BYTES;
 }

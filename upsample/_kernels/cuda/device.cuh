@@ -61,9 +61,18 @@ DEVICE uint32_t to_bfloat16s(float low, float high)
 /* Four of the eight bytes of (high, low), by the nibbles of `pick`. */
 DEVICE uint32_t bytes_of(uint32_t low, uint32_t high, uint32_t pick) { return __byte_perm(low, high, pick); }
 
-/* Keeps the compiler from moving what is computed from `x` out of a branch: it would hold registers all the time. */
+/* `i` within 0 ... last. */
+DEVICE int32_t clamp(int32_t i, int32_t last) { return max(min(i, last), 0); }
+
+/* Keeps the compiler from moving what is computed from a value out of its branch, or from computing it anew
+ * in a loop: either costs more than the register. */
 DEVICE int32_t here(int32_t x)
 {
     asm volatile("" : "+r"(x));
+    return x;
+}
+DEVICE const char *here(const char *x)
+{
+    asm volatile("" : "+l"(x));
     return x;
 }

@@ -36,47 +36,47 @@ DEVICE void resample(const char *in, char *out, const kernel_params &p)
         const int32_t j = j0 + v < p.row ? j0 + v : p.row - 1;
         const int32_t x = MODE == SINGLE ? j : j / inner;
         channel[v] = MODE == SINGLE ? 0 : j - x * inner;
-        if constexpr (KW > 1) first[v] = taps_of<EVALUATE>(p.w, x, wx[v]);
-        else first[v] = clip(tap_of<EVALUATE>(p.w, x), p.in_width);
+        first[v] = taps_of<EVALUATE>(p.w, record_at<A, KW>(p.w, x), x, wx[v]);
         inside = inside && first[v] >= 0 && first[v] + KW <= p.in_width;
+        if (KW == 1) first[v] = clamp(first[v], p.in_width - 1) * inner + channel[v];
     }
+    const bool whole = p.row - j0 >= V && p.align >= words<D, V>::BYTES;
 
-    const int64_t z = (int64_t)blockIdx.z * blockDim.z + threadIdx.z;
-    int64_t outer = z / p.out_depth;
-    int32_t d = (int32_t)(z - outer * p.out_depth);
-    while (outer < p.outer) {
+    for (plane_loop<(KD > 0)> at(p); at.more(p); at.next(p)) {
         const char *plane[PLANES];
         A wd[PLANES];
-        if constexpr (KD > 1) {
-            const int32_t f = taps_of<EVALUATE>(p.d, d, wd);
+        int32_t deep = 0;
+        if constexpr (KD > 0) deep = taps_of<EVALUATE>(p.d, record_at<A, PLANES>(p.d, at.d), at.d, wd);
 #pragma unroll
-            for (int k = 0; k < PLANES; k++) plane[k] = in + outer * p.in_outer + clip(f + k, p.in_depth) * p.in_d;
-        } else
-            plane[0] = in + outer * p.in_outer + (KD ? clip(tap_of<EVALUATE>(p.d, d), p.in_depth) : d) * p.in_d;
-        char *to = out + outer * p.out_outer + d * p.out_d + y0 * p.out_h + (int64_t)j0 * WIDTH;
+        for (int k = 0; k < PLANES; k++)
+            plane[k] = here(at.from(in, p, clamp(deep + k, p.in_depth - 1)));
+        char *to = at.to(out, p) + y0 * p.out_h + (int64_t)j0 * WIDTH;
 
         A ring[PLANES][RING][V];
-        int32_t newest = -1;            /* input row at the ring's end */
+        const char *taps = record_at<A, RING>(p.h, y0);
+        int32_t newest = -(1 << 30);    /* the input row at the ring's end; at first there is none */
 #pragma unroll 1
         for (int32_t y = y0; y < y1; y++) {
             A wy[RING];
             int32_t f = y;
-            if constexpr (KH > 1) f = taps_of<EVALUATE>(p.h, y, wy);
-            else if constexpr (KH) f = clip(tap_of<EVALUATE>(p.h, y), p.in_height);
-            int32_t next = y == y0 || f + RING - 1 - newest > RING ? f : newest + 1;
+            if constexpr (KH > 0) {
+                f = taps_of<EVALUATE>(p.h, taps, y, wy);
+                taps += record<A, RING>::BYTES;
+            }
+            int32_t next = newest + 1 > f ? newest + 1 : f;
             newest = f + RING - 1;
 #pragma unroll 1
             for (; next <= newest; next++) {
-                const int64_t row = (int64_t)clip(next, p.in_height) * p.in_h;
+                const int32_t row = clamp(next, p.in_height - 1);
 #pragma unroll
                 for (int q = 0; q < PLANES; q++) {
-                    const char *from = plane[q] + row;
+                    const S *from = (const S *)(plane[q] + (int64_t)row * (int32_t)p.in_h);
                     A made[V];
                     if constexpr (MODE == VECTOR) {
                         words<D, V> x[KW];
 #pragma unroll
                         for (int k = 0; k < KW; k++)
-                            x[k].read(from + ((int64_t)clip(first[0] + k, p.in_width) * inner + channel[0]) * WIDTH);
+                            x[k].read(from + (KW == 1 ? first[0] : clamp(first[0] + k, p.in_width - 1) * inner + channel[0]));
 #pragma unroll
                         for (int v = 0; v < V; v++) {
                             A tap[KW];
@@ -86,21 +86,24 @@ DEVICE void resample(const char *in, char *out, const kernel_params &p)
                         }
                     } else {
                         A tap[V][KW];
-                        if (KW == 1 || inside) {
+                        if (KW == 1) {
+#pragma unroll
+                            for (int v = 0; v < V; v++) tap[v][0] = D::template widen<A>(load<S>(from + first[v % VX]));
+                        } else if (inside) {
 #pragma unroll
                             for (int v = 0; v < V; v++)
 #pragma unroll
                                 for (int k = 0; k < KW; k++)
-                                    tap[v][k] = D::template widen<A>(load<S>(
-                                        from + (int64_t)(first[v % VX] * inner + channel[v % VX]) * WIDTH + k * inner * WIDTH));
+                                    tap[v][k] = D::template widen<A>(
+                                        load<S>(from + (first[v % VX] * inner + channel[v % VX]) + k * inner));
                         } else {
-                            const int32_t n = here(p.in_width);
+                            const int32_t last = here(p.in_width - 1);
 #pragma unroll
                             for (int v = 0; v < V; v++)
 #pragma unroll
                                 for (int k = 0; k < KW; k++)
-                                    tap[v][k] = D::template widen<A>(load<S>(
-                                        from + (int64_t)(clip(first[v % VX] + k, n) * inner + channel[v % VX]) * WIDTH));
+                                    tap[v][k] = D::template widen<A>(
+                                        load<S>(from + (clamp(first[v % VX] + k, last) * inner + channel[v % VX])));
                         }
 #pragma unroll
                         for (int v = 0; v < V; v++)
@@ -129,11 +132,9 @@ DEVICE void resample(const char *in, char *out, const kernel_params &p)
             }
             words<D, V> packed;
             packed.set(result);
-            packed.write(to, p.align, p.row - j0);
+            if (whole) packed.write(to);
+            else packed.write_part(to, p.align, p.row - j0);
             to += p.out_h;
         }
-        d += p.z_d;                     /* the grid's step, carried: no division */
-        outer += p.z_outer;
-        if (d >= p.out_depth) { d -= p.out_depth; outer++; }
     }
 }

@@ -96,8 +96,6 @@ template <class D, int K, class A> DEVICE A one_sum(const A (&x)[K], const A (&w
     }
 }
 
-DEVICE int32_t clip(int32_t i, int32_t n) { return i < 0 ? 0 : i >= n ? n - 1 : i; }
-
 /* ---- several samples at once -------------------------------------------- */
 
 /* `V` samples as the words that they are in memory. */
@@ -141,17 +139,19 @@ template <class D, int V> struct words {
         }
     }
 
-    /* `left` samples or all of them; `align` is what the address is a multiple of. */
-    DEVICE void write(char *d, int32_t align, int32_t left) const
+    /* All at once, to an address that is a multiple of their size. */
+    DEVICE void write(char *d) const
     {
-        if (left >= V && align >= BYTES) {
-            if constexpr (BYTES == 16) store(d, make_uint4(word[0], word[1], word[2], word[3]));
-            else if constexpr (BYTES == 8) store(d, make_uint2(word[0], word[1]));
-            else if constexpr (BYTES == 4) store(d, word[0]);
-            else if constexpr (BYTES == 2) store(d, (uint16_t)word[0]);
-            else store(d, (uint8_t)word[0]);
-            return;
-        }
+        if constexpr (BYTES == 16) store(d, make_uint4(word[0], word[1], word[2], word[3]));
+        else if constexpr (BYTES == 8) store(d, make_uint2(word[0], word[1]));
+        else if constexpr (BYTES == 4) store(d, word[0]);
+        else if constexpr (BYTES == 2) store(d, (uint16_t)word[0]);
+        else store(d, (uint8_t)word[0]);
+    }
+
+    /* `left` of them, or all, to an address that is a multiple of `align`. */
+    DEVICE void write_part(char *d, int32_t align, int32_t left) const
+    {
         if constexpr (BYTES == 16 && SIZE < 8)
             if (left >= V && align == 8) {
                 store(d, make_uint2(word[0], word[1]));
@@ -159,7 +159,7 @@ template <class D, int V> struct words {
                 return;
             }
         if constexpr (BYTES > 4 && SIZE < 4)
-            if (left >= V && align == 4) {
+            if (left >= V && align >= 4) {
 #pragma unroll
                 for (int i = 0; i < COUNT; i++) store(d + 4 * i, word[i]);
                 return;
@@ -167,7 +167,8 @@ template <class D, int V> struct words {
 #pragma unroll
         for (int v = 0; v < V; v++) {
             if (v >= left) continue;
-            if constexpr (SIZE == 1) store(d + v, (uint8_t)low_bits(v));
+            if constexpr (V == 1) write(d);
+            else if constexpr (SIZE == 1) store(d + v, (uint8_t)low_bits(v));
             else if constexpr (SIZE == 2) store(d + 2 * v, (uint16_t)low_bits(v));
             else if constexpr (SIZE == 4) store(d + 4 * v, word[v]);
             else if constexpr (SIZE == 8) store(d + 8 * v, make_uint2(word[2 * v], word[2 * v + 1]));

@@ -70,12 +70,10 @@ DEVICE void wide(const char *in, char *out, const kernel_params &p)
     wide_taps<A, FORM, EVALUATE> t;
     if (!ROWS) t.seek(axis, x, p.taps);
 
-    const int64_t z = (int64_t)blockIdx.z * blockDim.z + threadIdx.z;
-    int64_t outer = z / p.out_depth;
-    int32_t d = (int32_t)(z - outer * p.out_depth);
-    while (outer < p.outer) {
-        const char *plane = in + outer * p.in_outer + d * p.in_d + column;
-        char *to = out + outer * p.out_outer + d * p.out_d + y0 * p.out_h + (int64_t)j0 * sizeof(typename DO::S);
+    const bool whole = p.row - j0 >= V && p.align >= words<DO, V>::BYTES;
+    for (plane_loop<true> at(p); at.more(p); at.next(p)) {
+        const char *plane = at.from(in, p, at.d) + column;
+        char *to = at.to(out, p) + y0 * p.out_h + (int64_t)j0 * sizeof(typename DO::S);
 #pragma unroll 1
         for (int32_t y = y0; y < y1; y++) {
             if (ROWS) t.seek(axis, y, p.taps);
@@ -84,13 +82,13 @@ DEVICE void wide(const char *in, char *out, const kernel_params &p)
 #pragma unroll
             for (int v = 0; v < V; v++) a[v] = 0;
             if (t.count > 0) {
-                read<DI, A, V>(from + clip(t.first, n) * step, x);
+                read<DI, A, V>(from + clamp(t.first, n - 1) * step, x);
                 const A w0 = t.weight_of(axis, 0);
 #pragma unroll
                 for (int v = 0; v < V; v++) a[v] = FORM == BOX ? x[v] : w0 * x[v];
                 if (FORM == WEIGHTED && t.count > 1) {
                     A x1[V];
-                    read<DI, A, V>(from + clip(t.first + 1, n) * step, x1);
+                    read<DI, A, V>(from + clamp(t.first + 1, n - 1) * step, x1);
                     const A w1 = t.weight_of(axis, 1);
 #pragma unroll
                     for (int v = 0; v < V; v++) a[v] = plus(w0, x[v], w1 * x1[v]);
@@ -98,7 +96,7 @@ DEVICE void wide(const char *in, char *out, const kernel_params &p)
             }
 #pragma unroll 1
             for (int32_t k = FORM == BOX ? 1 : 2; k < t.count; k++) {
-                read<DI, A, V>(from + clip(t.first + k, n) * step, x);
+                read<DI, A, V>(from + clamp(t.first + k, n - 1) * step, x);
                 const A w = t.weight_of(axis, k);
 #pragma unroll
                 for (int v = 0; v < V; v++) a[v] = FORM == BOX ? a[v] + x[v] : plus(w, x[v], a[v]);
@@ -109,11 +107,9 @@ DEVICE void wide(const char *in, char *out, const kernel_params &p)
                 result[v] = FORM == BOX ? a[v] / (A)t.count : finish<DO>(a[v], ROWS ? p.shift_h : p.shift_w);
             words<DO, V> packed;
             packed.set(result);
-            packed.write(to, p.align, p.row - j0);
+            if (whole) packed.write(to);
+            else packed.write_part(to, p.align, p.row - j0);
             to += p.out_h;
         }
-        d += p.z_d;
-        outer += p.z_outer;
-        if (d >= p.out_depth) { d -= p.out_depth; outer++; }
     }
 }
