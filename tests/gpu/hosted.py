@@ -38,7 +38,7 @@ def folder() -> Path:
     """Where compiled programs are kept, until a source or a flag changes."""
     digest = hashlib.sha256(" ".join(FLAGS).encode())
     for source in (HERE, *FOLDERS[:2]):
-        for path in sorted(source.glob("*.*h")):
+        for path in sorted(source.glob("*.*")):
             digest.update(path.read_bytes())
     made = Path(tempfile.gettempdir()) / f"upsample-host-{os.getuid()}" / digest.hexdigest()[:16]
     made.mkdir(parents=True, exist_ok=True)

@@ -338,6 +338,8 @@ class Fused(Step):
             and (self.taps[1] == 0 or h is not None)
             and (self.taps[1] > 0 or self.before[2] == 1)
             and (deep is None or not deep.evaluated)
+            and self.taps[0] < 4
+            and (self.sums != "float64" or self.dtype == "f64")
             and (self.before[4] == 1 or (not self.sums and self.before[4] * self.width_in in RAW))
         )
 
@@ -355,7 +357,10 @@ class Fused(Step):
         mode, vector, registers = self.shape_of_thread(inner, width, sums[1] // 4, source.align)
         kd, kh, kw = self.taps
         name = f"resample<{dtype},{sums[0]},{vector},{kd},{kh},{kw},{mode},{self.evaluated}>"
-        blocks = 1 if self.evaluated == "true" else blocks_for(registers)
+        registers += (vector if mode == "CHANNELS" else 0) + (10 if kd > 1 else 0)
+        if width == 1:
+            registers += registers // 3  # bytes are taken apart and put together
+        blocks = 1 if self.evaluated == "true" else 4 if kd == 4 else blocks_for(registers, sums[1] // 4)
         rows = 8 if kd < 2 and kw < 4 and width >= 4 else 16
         params = self.params(source, target, inner, row)
         return grid_of(self, Program(name, blocks), -(-row // vector), rows, self.after[2], multiprocessors, params)
@@ -385,7 +390,7 @@ class Fused(Step):
         half = half if kh else 1
         if self.sums:
             name = f"doubled<{self.dtype},{sums[0]},{vector},{kd},{kh},{kw},{half}>"
-            blocks = blocks_for(vector * ring)
+            blocks = min(6 if kd else 8, blocks_for(vector * ring, sums[1] // 4))
         else:
             name, blocks = f"doubled_copy<raw{width},{kd},{kh},{half}>", 8
         return grid_of(self, Program(name, blocks), columns, half, height, multiprocessors, params)
@@ -395,19 +400,25 @@ class Fused(Step):
         kd, kh, kw = self.taps
         ring = words * max(kd, 1) * max(kh, 1)
         own = 1 + (kw * words if kw > 1 else 0)
+        limit = REGISTERS if kd < 4 else 32
         most = max(1, 16 // width)
         choices = [most >> i for i in range(most.bit_length())]
         for vector in choices:
-            whole = inner > 1 and inner % vector == 0 and align % (vector * width) == 0
-            if whole and vector > 1 and vector * ring + own <= REGISTERS:
+            whole = inner > 1 and inner % vector == 0 and align % (vector * width) == 0 and self.evaluated == "false"
+            if whole and vector > 1 and vector * ring + own <= limit:
                 return "VECTOR", vector, vector * ring + own
-        vector = next((v for v in choices if v * (ring + own) <= REGISTERS), 1)
+        vector = next((v for v in choices if v * (ring + own) <= limit), 1)
         return ("SINGLE" if inner == 1 else "CHANNELS"), vector, vector * (ring + own)
 
 
-def blocks_for(registers: int) -> int:
-    """Blocks of a multiprocessor, from the registers that a thread's samples and weights take: 64, 80 or 128 in all."""
-    return 8 if registers <= 20 else 6 if registers <= 48 else 4
+def blocks_for(registers: int, words: int) -> int:
+    """Blocks of a multiprocessor, from the registers that samples and weights take: 64, 80 or 128 a thread in all.
+
+    What was found not to spill; tests look at every program. `words` are those of a sum.
+    """
+    if words > 1:
+        return 6 if registers <= 20 else 4
+    return 8 if registers <= 20 else 6 if registers <= 40 else 4
 
 
 @dataclass(frozen=True)
@@ -442,14 +453,14 @@ class Wide(Step):
         row = step.after[3] * inner
         dense = row if step.along == 1 else inner
         vector = max(1, 16 // max(self.width_in, self.width_out))
-        while vector > 1 and (dense % vector or source.align % (vector * self.width_in)):
-            vector //= 2
+        if axis.evaluated or dense % vector or source.align % (vector * self.width_in):
+            vector = 1
         form = "BOX" if axis.map.weights is None else "WEIGHTED"
         rows = "true" if step.along == 1 else "false"
         name = f"wide<{self.kind_in},{self.kind_out},{SUMS[self.sums][0]},{vector},{form},{rows},{self.evaluated}>"
         params = step.params(source, target, inner, row)
         params["taps"] = axis.map.taps_max
-        program = Program(name, 1 if axis.evaluated else 6)
+        program = Program(name, 1 if axis.evaluated else 4)
         return grid_of(step, program, -(-row // vector), 4, step.after[2], multiprocessors, params)
 
 
@@ -505,7 +516,9 @@ def steps_of(plan: Plan, groups: Groups, sizes: list[int]) -> list[Step] | str:
     width = plan.dtype.itemsize
     acc = "" if copies else used[0].acc
     few = {m.taps_max for m in used}
-    if copies or (len(few) == 1 and few <= {2, 4} and all(fixed(m) for m in used)):
+    # volumes of float64 sums of narrower samples are not worth programs of their own
+    rare = found[0] is not None and acc == "float64" and plan.dtype != np.float64
+    if copies or (len(few) == 1 and few <= {2, 4} and not rare and all(fixed(m) for m in used)):
         taps = tuple(0 if m is None else m.taps_max for m in found)
         axes = tuple(None if m is None else Axis(m, m.taps_max, n) for m, n in zip(found, "dhw", strict=True))
         twice = twice_of(found[1]), twice_of(found[2])
@@ -548,20 +561,19 @@ def source() -> str:
 
 _lock = threading.RLock()
 _modules: dict[Program, Any] = {}
+_functions: dict[tuple[Program, int], Any] = {}
 
 
-def module(cupy: Any, program: Program) -> Any:
-    """The module of a program, compiled for a device when a function of it is asked for."""
+def function(cupy: Any, program: Program, device: int) -> Any:
+    """A program as a function of the current device; the first time there, it is compiled."""
     with _lock:
-        if program not in _modules:
-            options = (
-                *OPTIONS,
-                *(f"-I{folder}" for folder in FOLDERS),
-                f"-DKERNEL={program.name}",
-                f"-DBLOCKS={program.blocks}",
-            )
-            _modules[program] = cupy.RawModule(code=source(), options=options, backend="nvrtc")
-        return _modules[program]
+        if (program, device) not in _functions:
+            if program not in _modules:
+                includes = (f"-I{folder}" for folder in FOLDERS)
+                options = (*OPTIONS, *includes, f"-DKERNEL={program.name}", f"-DBLOCKS={program.blocks}")
+                _modules[program] = cupy.RawModule(code=source(), options=options, backend="nvrtc")
+            _functions[program, device] = _modules[program].get_function(ENTRY).kernel
+        return _functions[program, device]
 
 
 # ---- the kernel -----------------------------------------------------------------------------------------
@@ -574,7 +586,6 @@ class Loaded:
     tables: dict[str, int]
     memory: Any
     multiprocessors: int
-    functions: dict[Program, Any] = field(default_factory=dict)
     bound: dict[Any, tuple[tuple[Any, Launch], ...]] = field(default_factory=dict)
     kept: list[Any] = field(default_factory=list)
 
@@ -705,12 +716,10 @@ class CudaKernel:
             if key not in loaded.bound:
                 bound = []
                 for launch in self.launches(key, loaded.multiprocessors):
-                    if launch.program not in loaded.functions:
-                        loaded.functions[launch.program] = module(cupy, launch.program).get_function(ENTRY).kernel
                     for name, axis in zip("dhw", launch.axes, strict=True):
                         if axis is not None:
                             axis.fill(launch.params[name][0], loaded.tables)
-                    bound.append((loaded.functions[launch.program], launch))
+                    bound.append((function(cupy, launch.program, device), launch))
                 if len(loaded.bound) >= 64:
                     loaded.bound.clear()
                 loaded.bound[key] = tuple(bound)

@@ -11,6 +11,7 @@
 #include <string.h>
 
 #define DEVICE inline
+#define CALLED inline
 #define __device__
 #define __grid_constant__
 

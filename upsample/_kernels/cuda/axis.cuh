@@ -8,6 +8,27 @@
 #include "samples.cuh"
 #include "params.cuh"
 
+/* Evaluation, out of line.  Lanczos never comes here: its sin is the host's. */
+CALLED int32_t evaluate(const axis_recipe &a, int32_t o, int32_t *count, void *weights)
+{
+    int64_t first;
+    double scratch[4];
+    if (a.filter > FILTER_AREA) __builtin_unreachable();
+    build_taps(&a, o, o + 1, &first, count, weights, scratch);
+    return (int32_t)first;
+}
+CALLED antialias_output evaluate_long(const axis_recipe &a, int32_t o)
+{
+    if (a.filter == FILTER_LANCZOS_AA) __builtin_unreachable();
+    return long_output(&a, o);
+}
+CALLED void evaluate_weight(const axis_recipe &a, antialias_output &made, int32_t k, void *w)
+{
+    double scratch;
+    if (a.filter == FILTER_LANCZOS_AA) __builtin_unreachable();
+    long_weights(&a, &made, k, k + 1, w, &scratch);
+}
+
 template <class A, int K> struct record { enum { BYTES = K == 1 ? 4 : (K * sizeof(A) + 4 + 15) / 16 * 16 }; };
 
 template <class A> DEVICE A weight_of(uint32_t bits) { return (A)bits; }
@@ -39,13 +60,11 @@ template <bool EVALUATE, int K, class A> DEVICE int32_t taps_of(const axis_param
 {
     if constexpr (EVALUATE)
         if (!a.records) {
-            int64_t first;
             int32_t count;
-            double scratch[4];
             typename weight<A>::type made[K];
-            build_taps(&a.recipe, o, o + 1, &first, &count, made, scratch);
+            const int32_t first = evaluate(a.recipe, o, &count, made);
             for (int k = 0; k < K; k++) w[k] = made[k];
-            return (int32_t)first;
+            return first;
         }
     if constexpr (K == 1) return load<int32_t>(r);
     else return read_record(r, w);

@@ -7,6 +7,7 @@
 #include <stdint.h>
 
 #define DEVICE __device__ __forceinline__
+#define CALLED __device__ __noinline__      /* long code that is not worth a copy per use */
 
 DEVICE float fmadd(float a, float b, float c) { return __fmaf_rn(a, b, c); }
 DEVICE double fmadd(double a, double b, double c) { return __fma_rn(a, b, c); }

@@ -19,11 +19,14 @@ template <class A, int FORM, bool EVALUATE> struct wide_taps {
     int32_t first, count;
     const char *weights;
     antialias_output made;
+    W few[4];
 
     DEVICE void seek(const axis_params &a, int32_t o, int32_t taps)
     {
-        if (EVALUATE && !a.records) {
-            made = long_output(&a.recipe, o);
+        if (EVALUATE && !a.records && a.recipe.filter < FILTER_AREA)
+            first = evaluate(a.recipe, o, &count, few);
+        else if (EVALUATE && !a.records) {
+            made = evaluate_long(a.recipe, o);
             first = (int32_t)(made.lo - a.recipe.in_start);
             count = made.count;
         } else {
@@ -37,9 +40,9 @@ template <class A, int FORM, bool EVALUATE> struct wide_taps {
     {
         if (FORM == BOX) return 1;
         if (EVALUATE && !a.records) {
+            if (a.recipe.filter < FILTER_AREA) return (A)few[k];
             W w;
-            double scratch;
-            long_weights(&a.recipe, &made, k, k + 1, &w, &scratch);
+            evaluate_weight(a.recipe, made, k, &w);
             return (A)w;
         }
         return (A)load<W>(weights + (uint64_t)k * sizeof(W));
