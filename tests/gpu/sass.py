@@ -100,7 +100,7 @@ def parse(text: str) -> Code:
     loops, calls, jumps = [], [], []
     for at, instruction in enumerate(instructions):
         code = opcode(instruction)
-        if code.startswith("CALL"):
+        if code.startswith("CALL") and "$" in instruction:  # a routine; others are jumps
             calls.append(instruction)
         if code.startswith("BRA") and (found := re.search(r"(\.L\w+)", instruction)):
             start = labels.get(found[1], at)

@@ -23,24 +23,31 @@ EVERYTHING = os.environ.get("UPSAMPLE_ARCHS") == "all"
 ARCHS = ("sm_75", "sm_80", "sm_86", "sm_89", "sm_90", "sm_100", "sm_120")
 PER_PROGRAM = 20
 
-# What most calls run, by name: template arguments but for the number of rows, and the most registers allowed.
+# What most calls run, by name (with the most rows per thread that there are): registers allowed, and instructions per
+# output. The instructions are those of a budget at which memory, not the issue of instructions, would bind on an H200.
 HOT = {
-    "doubled<f32,float,4,0,2,2,": 64, "doubled<f32,float,4,0,4,4,": 80, "doubled<f32,float,4,2,2,2,": 80,
-    "doubled<f16,float,8,0,2,2,": 80, "doubled<bf16,float,8,0,2,2,": 80, "doubled<f16,float,8,0,4,4,": 128,
-    "doubled<f16,float,8,2,2,2,": 128, "doubled<u8,int32_t,16,0,2,2,": 128,
-    "doubled_copy<raw1,0,1,": 64, "doubled_copy<raw2,0,1,": 64, "doubled_copy<raw4,0,1,": 64,
-    "resample<f32,float,4,0,2,2,SINGLE,": 64, "resample<f32,float,4,0,4,4,SINGLE,": 80,
-    "resample<f32,float,4,2,2,2,SINGLE,": 80, "resample<f16,float,8,0,2,2,SINGLE,": 80,
-    "resample<f32,float,4,0,2,2,VECTOR,": 64, "resample<f32,float,4,0,4,4,VECTOR,": 80,
-    "resample<f16,float,8,0,2,2,VECTOR,": 80, "resample<f16,float,8,0,4,4,VECTOR,": 128,
-    "resample<f32,float,4,0,2,2,CHANNELS,": 64, "resample<f32,float,4,0,4,4,CHANNELS,": 80,
-    "resample<raw4,uint32_t,4,0,1,1,SINGLE,": 64, "resample<raw2,uint16_t,8,0,1,1,SINGLE,": 80,
-    "resample<raw4,uint32_t,4,0,1,1,VECTOR,": 64,
+    "doubled<f32,float,4,0,2,2,8": (64, 9.6), "doubled<f32,float,4,0,4,4,8": (80, 16.6),
+    "doubled<f32,float,4,2,2,2,8": (80, 25.6), "doubled<f16,float,8,2,2,2,8": (128, 23.7),
+    "doubled<f16,float,8,0,2,2,8": (80, 7.7), "doubled<bf16,float,8,0,2,2,8": (80, 7.7),
+    "doubled<f16,float,8,0,4,4,8": (80, 13.8), "doubled<u8,int32_t,16,0,2,2,8": (128, 12.8),
+    "doubled_copy<raw1,0,1,8": (64, 0.9), "doubled_copy<raw2,0,1,8": (64, 1.8), "doubled_copy<raw4,0,1,8": (64, 3.8),
+    "resample<f32,float,4,0,2,2,SINGLE,": (64, 19.3), "resample<f32,float,4,0,4,4,SINGLE,": (80, 25.7),
+    "resample<f32,float,4,2,2,2,SINGLE,": (80, 25.6), "resample<f16,float,8,0,2,2,SINGLE,": (80, 13.5),
+    "resample<f32,float,4,0,2,2,VECTOR,": (64, 16.7), "resample<f32,float,4,0,4,4,VECTOR,": (80, 23.1),
+    "resample<f16,float,8,0,2,2,VECTOR,": (80, 13.5), "resample<f16,float,8,0,4,4,VECTOR,": (80, 22.7),
+    "resample<f32,float,4,0,2,2,CHANNELS,": (64, 22.0), "resample<f32,float,4,0,4,4,CHANNELS,": (80, 33.6),
+    "resample<raw4,uint32_t,4,0,1,1,SINGLE,": (64, 12.9), "resample<raw2,uint16_t,8,0,1,1,SINGLE,": (80, 8.5),
+    "resample<raw4,uint32_t,4,0,1,1,VECTOR,": (64, 12.9),
 }  # fmt: skip
 
 
 def is_hot(program: Program) -> bool:
     return program.name.startswith(tuple(HOT)) and not program.name.endswith("true>")
+
+
+def limits(b: Built) -> tuple[int, float]:
+    (found,) = (limit for prefix, limit in HOT.items() if b.program.name.startswith(prefix))
+    return found
 
 
 def build_all(wanted: list[tuple[str, Program]]) -> list[Built]:
@@ -61,7 +68,7 @@ def build_job(job: tuple[list[Program], str]) -> list[Built]:
 @pytest.fixture(scope="module")
 def everything() -> list[Built]:
     every = programs.programs()
-    assert len(every) > 800
+    assert len(every) > 600
     wanted = [(arch, p) for arch in ARCHS for p in every if EVERYTHING or arch == "sm_90" or is_hot(p)]
     some = sorted(programs.evaluated())
     wanted += [(arch, p) for arch in (ARCHS if EVERYTHING else ["sm_90"]) for p in (some if EVERYTHING else some[::60])]
@@ -76,7 +83,7 @@ def hot(everything: list[Built]) -> list[Built]:
     return found
 
 
-def test_every_program_compiles_without_spills(everything: list[Built], record_property: object) -> None:
+def test_every_program_compiles_without_spills(everything: list[Built]) -> None:
     tables = [b for b in everything if not b.program.name.endswith("true>")]
     spilling = [(b.program, b.arch, b.spills) for b in tables if b.arch == "sm_90" and (b.spills or b.stack)]
     worst = max(tables, key=lambda b: b.registers)
@@ -91,7 +98,7 @@ def test_every_program_compiles_without_spills(everything: list[Built], record_p
 def test_hot_programs_keep_within_their_registers_on_every_architecture(hot: list[Built]) -> None:
     assert {b.arch for b in hot} == set(ARCHS)
     for b in hot:
-        (cap,) = (cap for prefix, cap in HOT.items() if b.program.name.startswith(prefix))
+        cap, _ = limits(b)
         assert b.spills == b.stack == 0, (b.program, b.arch, b.spills)
         assert b.registers <= cap, (b.program, b.arch, b.registers)
 
@@ -151,6 +158,7 @@ def per_output(b: Built) -> float:
 @needs_disassembler
 def test_instructions_per_output(hot: list[Built]) -> None:
     print()
-    for b in sorted(hot, key=lambda b: b.program):
-        if b.arch == "sm_90":
-            print(f"{b.program.name:48} {b.registers:4} registers {per_output(b):6.1f} instructions per output")
+    for b in sorted((b for b in hot if b.arch == "sm_90"), key=lambda b: b.program):
+        limit, found = limits(b)[1], per_output(b)
+        print(f"{b.program.name:42} {b.registers:4} registers {found:6.1f} instructions per output, at most {limit}")
+        assert found <= limit, b.program

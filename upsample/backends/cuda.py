@@ -390,7 +390,7 @@ class Fused(Step):
         half = half if kh else 1
         if self.sums:
             name = f"doubled<{self.dtype},{sums[0]},{vector},{kd},{kh},{kw},{half}>"
-            blocks = min(6 if kd else 8, blocks_for(vector * ring, sums[1] // 4))
+            blocks = min(6 if kd or kw > 2 else 8, blocks_for(vector * ring, sums[1] // 4))
         else:
             name, blocks = f"doubled_copy<raw{width},{kd},{kh},{half}>", 8
         return grid_of(self, Program(name, blocks), columns, half, height, multiprocessors, params)

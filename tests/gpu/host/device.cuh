@@ -97,6 +97,7 @@ DEVICE uint32_t bytes_of(uint32_t low, uint32_t high, uint32_t pick)
 }
 
 DEVICE int32_t clamp(int32_t i, int32_t last) { return i > last ? last < 0 ? 0 : last : i < 0 ? 0 : i; }
+DEVICE const char *at_row(const char *base, int32_t i, int32_t stride) { return base + (int64_t)i * stride; }
 DEVICE int32_t here(int32_t x) { return x; }
 DEVICE const char *here(const char *x) { return x; }
 

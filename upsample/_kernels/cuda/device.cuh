@@ -65,6 +65,14 @@ DEVICE uint32_t bytes_of(uint32_t low, uint32_t high, uint32_t pick) { return __
 /* `i` within 0 ... last. */
 DEVICE int32_t clamp(int32_t i, int32_t last) { return max(min(i, last), 0); }
 
+/* base + i * stride bytes, in one instruction; left to itself the compiler multiplies 64 bits. */
+DEVICE const char *at_row(const char *base, int32_t i, int32_t stride)
+{
+    const char *p;
+    asm("mad.wide.s32 %0, %1, %2, %3;" : "=l"(p) : "r"(i), "r"(stride), "l"(base));
+    return p;
+}
+
 /* Keeps the compiler from moving what is computed from a value out of its branch, or from computing it anew
  * in a loop: either costs more than the register. */
 DEVICE int32_t here(int32_t x)

@@ -62,7 +62,7 @@ DEVICE void doubled(const char *in, char *out, const kernel_params &p)
             const int32_t row = clamp(y0 + r, p.in_height - 1);
 #pragma unroll
             for (int q = 0; q < PLANES; q++) {
-                const S *from = (const S *)(plane[q] + (int64_t)row * (int32_t)p.in_h);
+                const S *from = (const S *)at_row(plane[q], row, (int32_t)p.in_h);
                 words<D, C> centre;
                 A x[C + 2 * E];
                 centre.read(from + i0);

@@ -24,7 +24,7 @@ DEVICE void resample(const char *in, char *out, const kernel_params &p)
     const int32_t j0 = (int32_t)(blockIdx.x * blockDim.x + threadIdx.x) * V;
     const int32_t y0 = (int32_t)(blockIdx.y * blockDim.y + threadIdx.y) * p.rows;
     if (j0 < 0 || j0 >= p.row || y0 < 0 || y0 >= p.out_height) return;
-    const int32_t y1 = p.rows < p.out_height - y0 ? y0 + p.rows : p.out_height;
+    const int32_t y1 = here(p.rows < p.out_height - y0 ? y0 + p.rows : p.out_height);
     const int32_t inner = MODE == SINGLE ? 1 : p.inner;
 
     /* along W: where the first tap of each sample is, in samples of the row, and the weights */
@@ -40,7 +40,7 @@ DEVICE void resample(const char *in, char *out, const kernel_params &p)
         inside = inside && first[v] >= 0 && first[v] + KW <= p.in_width;
         if (KW == 1) first[v] = clamp(first[v], p.in_width - 1) * inner + channel[v];
     }
-    const bool whole = p.row - j0 >= V && p.align >= words<D, V>::BYTES;
+    const int32_t whole = here(p.row - j0 >= V && p.align >= words<D, V>::BYTES);
 
     for (plane_loop<(KD > 0)> at(p); at.more(p); at.next(p)) {
         const char *plane[PLANES];
@@ -70,7 +70,7 @@ DEVICE void resample(const char *in, char *out, const kernel_params &p)
                 const int32_t row = clamp(next, p.in_height - 1);
 #pragma unroll
                 for (int q = 0; q < PLANES; q++) {
-                    const S *from = (const S *)(plane[q] + (int64_t)row * (int32_t)p.in_h);
+                    const S *from = (const S *)at_row(plane[q], row, (int32_t)p.in_h);
                     A made[V];
                     if constexpr (MODE == VECTOR) {
                         words<D, V> x[KW];
