@@ -41,7 +41,7 @@ def folder() -> Path:
         for path in sorted(source.glob("*.*")):
             digest.update(path.read_bytes())
     made = Path(tempfile.gettempdir()) / f"upsample-host-{os.getuid()}" / digest.hexdigest()[:16]
-    made.mkdir(parents=True, exist_ok=True)
+    made.mkdir(mode=0o700, parents=True, exist_ok=True)
     return made
 
 

@@ -357,7 +357,7 @@ class Fused(Step):
         mode, vector, registers = self.shape_of_thread(inner, width, sums[1] // 4, source.align)
         kd, kh, kw = self.taps
         name = f"resample<{dtype},{sums[0]},{vector},{kd},{kh},{kw},{mode},{self.evaluated}>"
-        registers += (vector if mode == "CHANNELS" else 0) + (10 if kd > 1 else 0)
+        registers += {"SINGLE": 0, "CHANNELS": vector, "VECTOR": 8}[mode] + (10 if kd > 1 else 0)
         if width == 1:
             registers += registers // 3  # bytes are taken apart and put together
         blocks = 1 if self.evaluated == "true" else 4 if kd == 4 else blocks_for(registers, sums[1] // 4)
@@ -390,7 +390,7 @@ class Fused(Step):
         half = half if kh else 1
         if self.sums:
             name = f"doubled<{self.dtype},{sums[0]},{vector},{kd},{kh},{kw},{half}>"
-            blocks = min(6 if kd or kw > 2 else 8, blocks_for(vector * ring, sums[1] // 4))
+            blocks = 4 if vector * ring > 24 or sums[1] > 4 else 6 if kd or kw > 2 or vector > 4 else 8
         else:
             name, blocks = f"doubled_copy<raw{width},{kd},{kh},{half}>", 8
         return grid_of(self, Program(name, blocks), columns, half, height, multiprocessors, params)
@@ -418,7 +418,7 @@ def blocks_for(registers: int, words: int) -> int:
     """
     if words > 1:
         return 6 if registers <= 20 else 4
-    return 8 if registers <= 20 else 6 if registers <= 40 else 4
+    return 8 if registers <= 24 else 6 if registers <= 40 else 4
 
 
 @dataclass(frozen=True)
