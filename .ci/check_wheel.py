@@ -18,6 +18,14 @@ assert not [n for n in names if n.startswith(("tests/", "docs/", "asv_bench/"))]
 assert size < 2e6, f"the wheel has {size} bytes"
 with tarfile.open(sdist) as archive:
     packed = {n.partition("/")[2] for n in archive.getnames()}
-for name in ("tests/conftest.py", "tests/golden.npz", "docs/architecture.md", "upsample/_kernels/cpu/rows_avx2.c"):
+for name in (
+    "tests/conftest.py",
+    "tests/golden.npz",
+    "docs/architecture.md",
+    "upsample/_kernels/cpu/rows_avx2.c",
+    "upsample/_kernels/cuda/kernel.cu",
+    "tests/gpu/host/device.cuh",
+    "tests/gpu/host/layout.cpp",
+):
     assert name in packed, f"the sdist lacks {name}"
 print(f"{Path(sdist).name}: {Path(sdist).stat().st_size / 1e6:.2f} MB")

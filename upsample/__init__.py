@@ -27,6 +27,7 @@ from ._interpolate import (
 from ._threads import get_num_threads, num_threads, set_num_threads
 from .backends import BackendError, backends, register_backend, use_backend
 from .backends import cpu as _cpu  # noqa: F401  (it registers itself)
+from .backends import cuda as _cuda  # noqa: F401
 from .backends import reference as _reference  # noqa: F401
 
 __all__ = [

@@ -139,10 +139,14 @@ def check_out(out: Any, out_shape: tuple[int, ...], dtype: np.dtype[Any], x: Arr
         out = out.view(np.ndarray)  # a subclass is not asked
         if not out.flags.writeable:
             raise ValueError("out is read-only: pass a writeable array")
-        if overlaps_itself(out.shape, out.strides, out.dtype.itemsize):
-            raise ValueError(f"out overlaps itself in memory (strides {out.strides} for shape {out.shape})")
-        if np.may_share_memory(out, x):
-            raise ValueError("out may share memory with the input: pass an array of its own")
+    elif out.data.device_id != x.data.device_id:
+        raise ValueError(
+            f"out is on device {out.data.device_id}, the input on device {x.data.device_id}: pass an array on the same"
+        )
+    if overlaps_itself(out.shape, out.strides, out.dtype.itemsize):
+        raise ValueError(f"out overlaps itself in memory (strides {out.strides} for shape {out.shape})")
+    if may_share_memory(out, x):
+        raise ValueError("out may share memory with the input: pass an array of its own")
 
 
 def output_for(plan: Any, x: Array, out: Any) -> Array:
@@ -170,6 +174,22 @@ def overlaps_itself(shape: tuple[int, ...], strides: tuple[int, ...], itemsize: 
             return True
         reach = stride * (n - 1) + reach
     return False
+
+
+def may_share_memory(a: Array, b: Array) -> bool:
+    """Whether the bytes between two arrays' first and last ones overlap."""
+    if isinstance(a, np.ndarray):
+        return np.may_share_memory(a, b)
+    if 0 in a.shape or 0 in b.shape:
+        return False
+    (a_lo, a_hi), (b_lo, b_hi) = (byte_bounds(v.data.ptr, v.shape, v.strides, v.dtype.itemsize) for v in (a, b))
+    return a_lo < b_hi and b_lo < a_hi
+
+
+def byte_bounds(start: int, shape: tuple[int, ...], strides: tuple[int, ...], itemsize: int) -> tuple[int, int]:
+    """Addresses of the first byte of an array with samples, and of the one past its last."""
+    reach = [s * (n - 1) for s, n in zip(strides, shape, strict=True)]
+    return start + sum(r for r in reach if r < 0), start + sum(r for r in reach if r > 0) + itemsize
 
 
 def is_masked(x: Any) -> bool:

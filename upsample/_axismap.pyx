@@ -123,6 +123,20 @@ cdef class AxisMap:
         """Whether every output is one input sample, unweighted."""
         return self.recipe.weights == WEIGHTS_NONE and self.recipe.taps_max == 1
 
+    @property
+    def is_uniform(self) -> bool:
+        """Whether every output has `taps_max` taps."""
+        return uniform_count(&self.recipe)
+
+    def recipe_bytes(self) -> bytes | None:
+        """The C struct ``axis_recipe``, for code that evaluates taps on another processor with the functions of taps.h.
+
+        None where another processor could not get the same bits: `sin` is the C library's.
+        """
+        if self.recipe.filter == FILTER_LANCZOS_AA:
+            return None
+        return (<char *>&self.recipe)[:sizeof(axis_recipe)]
+
     def taps(self, int64_t lo=0, hi=None):
         """Taps of outputs ``lo <= o < hi``.
 

@@ -7,6 +7,7 @@ arrays -> geometry -> axis maps -> plan -> backend.
 
 from __future__ import annotations
 
+import sys
 import warnings
 from functools import lru_cache
 from typing import Any
@@ -40,7 +41,7 @@ def interpolate(
     Parameters
     ----------
     input : (N, C, W), (N, C, H, W) or (N, C, D, H, W) array, or as `layout` says
-        A NumPy array. A plain image is no such array: pass ``layout="HWC"`` or ``"HW"``, or its
+        A NumPy or CuPy array. A plain image is no such array: pass ``layout="HWC"`` or ``"HW"``, or its
         last axis is taken for the width. Nearest modes take every fixed-size dtype, the others float16,
         bfloat16 (of ``ml_dtypes``), float32, float64, uint8, int8, uint16 and int16.
     size : int or sequence of int, optional
@@ -114,14 +115,19 @@ def interpolate(
         nested = None
     else:
         nested = _nested_types(size, scale_factor)
-    if nested is False or type(input) is not np.ndarray:
+    kind = type(input)
+    if nested is False or (kind is not np.ndarray and kind is not _device_array()):
         kernel = None
     else:
         try:
-            cache = _cached_kernel if input.nbytes <= SMALL_INPUT else _cached_large_kernel
+            if kind is np.ndarray:
+                cache = _cached_kernel if input.nbytes <= SMALL_INPUT else _cached_large_kernel
+                like = None
+            else:
+                cache, like = _cached_device_kernel, _Like(input)
             kernel = cache(
                 input.shape, input.strides, input.dtype, size, scale_factor, mode, align_corners,
-                recompute_scale_factor, antialias, numerics, layout, name, nested,
+                recompute_scale_factor, antialias, numerics, layout, name, nested, like,
             )  # fmt: skip
         except TypeError:  # unhashable arguments: the full path below says what is wrong with them
             kernel = None
@@ -135,6 +141,26 @@ def interpolate(
     if layout is None and len(input.shape) == 3:
         _warn_if_image(input.shape)
     return kernel(input, out)
+
+
+class _Like:
+    """An array on a device, as part of a cache's key: there until the kernel is made, so no cache keeps its memory."""
+
+    __slots__ = ("array",)
+
+    def __init__(self, array: Any) -> None:
+        self.array = array
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, _Like)
+
+    def __hash__(self) -> int:
+        return 0
+
+
+def _device_array() -> Any:
+    """CuPy's array type, where the caller has imported it."""
+    return getattr(sys.modules.get("cupy"), "ndarray", None)
 
 
 def _nested_types(size: Any, scale_factor: Any) -> Any:
@@ -165,18 +191,23 @@ def _prepared_kernel(
     layout: Any,
     name: str | None,
     nested: Any,
+    like: _Like | None,
 ) -> Any:
     plan_ = _resolve(
         shape, dtype, size, scale_factor, mode, align_corners, recompute_scale_factor, antialias, numerics, layout,
         name,
     )  # fmt: skip
-    like = np.lib.stride_tricks.as_strided(np.empty(1, dtype), shape, strides, writeable=False)
-    return backends.kernel_for(plan_, like, name)
+    if like is None:
+        x = np.lib.stride_tricks.as_strided(np.empty(1, dtype), shape, strides, writeable=False)
+    else:
+        x, like.array = like.array, None
+    return backends.kernel_for(plan_, x, name)
 
 
 # Kernels of large arrays hold large tables, so fewer of them are kept.
 _cached_kernel = lru_cache(maxsize=1024, typed=True)(_prepared_kernel)
 _cached_large_kernel = lru_cache(maxsize=64, typed=True)(_prepared_kernel)
+_cached_device_kernel = lru_cache(maxsize=256, typed=True)(_prepared_kernel)
 
 
 def _resolve(

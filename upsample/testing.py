@@ -6,6 +6,7 @@ tests.  Every case is judged by the ``reference`` backend.
 
 from __future__ import annotations
 
+import ctypes
 import random
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
@@ -13,7 +14,7 @@ from typing import Any
 
 import numpy as np
 
-from ._arrays import spatial_axes
+from ._arrays import byte_bounds, may_share_memory, spatial_axes
 from ._interpolate import plan as make_plan
 
 __all__ = ["Case", "Report", "check_backend", "random_cases", "systematic_cases"]
@@ -70,7 +71,9 @@ class Report:
         return "\n".join(lines + [f"  FAILED {text}" for text in self.failed[:20]])
 
 
-def check_backend(name: str, *, cases: Iterable[Case] | None = None, seed: int = 0, count: int = 300) -> Report:
+def check_backend(
+    name: str, *, cases: Iterable[Case] | None = None, seed: int = 0, count: int = 300, arrays: str = "numpy"
+) -> Report:
     """Run a backend through the conformance cases and compare every result with the reference.
 
     Parameters
@@ -83,6 +86,8 @@ def check_backend(name: str, *, cases: Iterable[Case] | None = None, seed: int =
         Of the random cases.
     count : int
         How many of them.
+    arrays : {"numpy", "cupy"}
+        The arrays that the backend takes. CuPy's have the cases' strides; dtypes that it lacks are refused.
 
     Returns
     -------
@@ -110,13 +115,14 @@ def check_backend(name: str, *, cases: Iterable[Case] | None = None, seed: int =
     if cases is None:
         cases = (*systematic_cases(seed), *random_cases(count, seed))
     for case in cases:
-        x = case.array()
-        plan = make_plan(x.shape, x.dtype, **_plan_arguments(case.arguments))
-        kernel = why_not(plan, x, name)
+        host = case.array()
+        plan = make_plan(host.shape, host.dtype, **_plan_arguments(case.arguments))
+        x = host if arrays == "numpy" else to_cupy(host)
+        kernel = "CuPy has no arrays of this dtype" if x is None else why_not(plan, x, name)
         if isinstance(kernel, str):
             report.refused[kernel] = report.refused.get(kernel, 0) + 1
             continue
-        problem = _problem(plan, kernel, x)
+        problem = _problem(plan, kernel, x, host)
         if problem is None:
             report.passed += 1
         else:
@@ -145,34 +151,53 @@ def tolerance(plan: Any, x: Any) -> float:
     return error + (step * growth * largest if plan.dtype.itemsize < 4 or not single else 0.0)
 
 
-def _problem(plan: Any, kernel: Any, x: Any) -> str | None:
+def _problem(plan: Any, kernel: Any, x: Any, host: Any) -> str | None:
+    """What is wrong with a kernel's results for an array whose samples are those of `host`, or None."""
     from .backends import kernel_for
     from .backends.reference import unrounded
 
-    numpy = getattr(sys_cupy(), "asnumpy", np.asarray)
-    before = x.copy()
+    xp: Any = np if isinstance(x, np.ndarray) else sys_cupy()
+    numpy = np.asarray if xp is np else xp.asnumpy
+    before = host.copy()
     exact = unrounded(plan, before)
     expected = kernel_for(plan, before, "reference")(before)
-    got = kernel(x)
-    if got.shape != plan.out_shape or got.dtype != plan.dtype:
-        return f"gave {got.dtype} of shape {got.shape}, expected {plan.dtype} of shape {plan.out_shape}"
-    if got.size and np.may_share_memory(got, x):
+    made = kernel(x)
+    if made.shape != plan.out_shape or made.dtype != plan.dtype:
+        return f"gave {made.dtype} of shape {made.shape}, expected {plan.dtype} of shape {plan.out_shape}"
+    if made.size and may_share_memory(made, x):
         return "the result shares memory with the input"
+    got = numpy(made)
     for order in ("C", "F"):
-        out = np.empty(plan.out_shape, plan.dtype, order)
+        out = xp.empty(plan.out_shape, plan.dtype, order)
         if kernel(x, out) is not out:
             return "out= was given, but another object came back"
-        if out.tobytes() != numpy(got).tobytes() and not _equal(out, numpy(got)):
+        if numpy(out).tobytes() != got.tobytes() and not _equal(numpy(out), got):
             return f"out= in {order} order gave other bits than a new output"
-    if x.tobytes() != before.tobytes():
+    if numpy(x).tobytes() != before.tobytes():
         return "the input was changed"
-    allowed = tolerance(plan, x)
+    allowed = tolerance(plan, host)
     if plan.dtype.kind in "iu" and allowed:
         # equal, or the sum lies so close to a half that another order of adding may round it the other way
         info = np.iinfo(plan.dtype)
-        off = np.abs(numpy(got).astype(np.float64) - np.clip(exact, info.min, info.max))
+        off = np.abs(got.astype(np.float64) - np.clip(exact, info.min, info.max))
         return None if (off <= 0.5 + allowed).all() else f"a sample is {off.max():.6g} from the sum that it rounds"
-    return difference(numpy(got), expected, allowed)
+    return difference(got, expected, allowed)
+
+
+def to_cupy(x: Any) -> Any:
+    """The array on CuPy's current device, with the same strides; None where CuPy has no arrays of its dtype."""
+    cupy = sys_cupy()
+    if x.dtype.kind not in "biufc" and x.dtype.name != "bfloat16":
+        return None
+    if not x.dtype.isnative:
+        return None
+    start = x.__array_interface__["data"][0]
+    lo, hi = byte_bounds(start, x.shape, x.strides, x.dtype.itemsize) if x.size else (start, start)
+    phase = lo % 16 // x.dtype.itemsize * x.dtype.itemsize  # an array begins where it did within 16 bytes
+    raw = np.zeros(phase + hi - lo, np.uint8)
+    raw[phase:] = np.frombuffer(ctypes.string_at(lo, hi - lo), np.uint8)
+    memory = cupy.asarray(raw)
+    return cupy.ndarray(x.shape, x.dtype, memory.data + (phase + start - lo), x.strides)
 
 
 def sys_cupy() -> Any:

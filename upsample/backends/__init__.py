@@ -126,7 +126,7 @@ def backends() -> tuple[str, ...]:
     --------
     >>> import upsample
     >>> upsample.backends()[:2]
-    ('cpu', 'reference')
+    ('cpu', 'cuda')
     """
     return tuple(dict.fromkeys((*_registered, *(ep.name for ep in _entry_points()))))
 

@@ -7,16 +7,15 @@ is run on a transposed copy.
 
 from __future__ import annotations
 
-import itertools
 import os
-from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from .._arrays import output_for, output_order, write
+from .._arrays import output_order
 from .._kernels.cpu import skeleton
 from . import register_backend
+from ._axes import Copy, Transposed, groups_of, nothing_to_do, size_of
 
 if TYPE_CHECKING:
     from .._plan import Plan
@@ -36,97 +35,30 @@ class Cpu:
             return f"it does not know {', '.join(sorted(plan.features))}"
         if plan.dtype.hasobject:
             return "object arrays are not supported"
-        if not plan.passes or 0 in plan.out_shape or 0 in plan.shape:
+        if nothing_to_do(plan):
             return Copy(plan)
-        order = output_order(like.shape, like.strides)
-        groups = _groups(order, {p.axis for p in plan.passes})
-        if groups is None:
-            transposed = Transposed(self, plan)
-            return transposed.kernel if isinstance(transposed.kernel, str) else transposed
-        outer, d, h, w, inner = groups
-        maps = {p.axis: p.map for p in plan.passes}
-        made = skeleton.prepare(
-            plan.dtype.name,
-            plan.dtype.itemsize,
-            _size(plan, outer),
-            _size(plan, inner),
-            [_size(plan, d), _size(plan, h), _size(plan, w)],
-            [maps.get(g[0]) if g else None for g in (d, h, w)],
-        )
-        if isinstance(made, str):
-            return made
-        return skeleton.CpuKernel(made, plan.dtype, plan.shape, plan.out_shape, groups)
+        return _prepare(plan, output_order(like.shape, like.strides))
 
 
-def _size(plan: Plan, axes: tuple[int, ...]) -> int:
-    size = 1
-    for a in axes:
-        size *= plan.shape[a]
-    return size
-
-
-def _groups(order: tuple[int, ...], passes: set[int]) -> tuple[tuple[int, ...], ...] | None:
-    """Axes of outer, D, H, W and inner, given all axes from outermost to innermost in memory."""
-    at = [i for i, axis in enumerate(order) if axis in passes]
-    if [order[i] for i in at] != sorted(passes):
-        return None  # the innermost axis in memory runs first, which would change the order of the passes
-    outer, inner = order[: at[0]], order[at[-1] + 1 :]
-    between = [order[a + 1 : b] for a, b in itertools.pairwise(at)]
-    along = [(order[i],) for i in at]
-    if len(along) == 1:
-        return outer, (), (), along[0], inner
-    if len(along) == 2:
-        if between[0]:
-            return outer, along[0], between[0], along[1], inner
-        return outer, (), along[0], along[1], inner
-    if len(along) == 3 and not any(between):
-        return outer, along[0], along[1], along[2], inner
-    return None
-
-
-class Copy:
-    """No axis changes, or there is nothing to write."""
-
-    def __init__(self, plan: Plan) -> None:
-        self.plan = plan
-
-    def __call__(self, x: Any, out: Any = None) -> Any:
-        out = output_for(self.plan, x, out)
-        if out.size:
-            write(out, x)
-        return out
-
-    def explain(self) -> str:
-        return "a copy"
-
-
-class Transposed:
-    """Passes with other axes between them: run with those moved outward, on a copy of the input."""
-
-    def __init__(self, backend: Cpu, plan: Plan) -> None:
-        along = sorted(p.axis for p in plan.passes)
-        order = (*(a for a in range(len(plan.shape)) if a not in along), *along)
-        place = {axis: i for i, axis in enumerate(order)}
-        self.plan, self.order, self.inverse = plan, order, tuple(place[a] for a in range(len(order)))
-        moved = replace(
-            plan,
-            shape=tuple(plan.shape[a] for a in order),
-            out_shape=tuple(plan.out_shape[a] for a in order),
-            passes=tuple(replace(p, axis=place[p.axis]) for p in plan.passes),
-            spatial=tuple(place[a] for a in plan.spatial),
-        )
-        strides = np.multiply(np.cumprod((1, *moved.shape[:0:-1]))[::-1], plan.dtype.itemsize)
-        like = np.lib.stride_tricks.as_strided(np.empty(1, plan.dtype), moved.shape, tuple(map(int, strides)))
-        self.kernel = backend.prepare(moved, like)
-
-    def __call__(self, x: Any, out: Any = None) -> Any:
-        out = output_for(self.plan, x, out)
-        made = self.kernel(np.ascontiguousarray(x.transpose(self.order)))
-        write(out, made.transpose(self.inverse))
-        return out
-
-    def explain(self) -> str:
-        return "on a transposed copy: " + str(self.kernel.explain())
+def _prepare(plan: Plan, order: tuple[int, ...]) -> Any:
+    """The kernel for arrays whose axes lie in memory in this order."""
+    groups = groups_of(order, {p.axis for p in plan.passes})
+    if groups is None:
+        transposed = Transposed(plan, _prepare)
+        return transposed.kernel if isinstance(transposed.kernel, str) else transposed
+    outer, d, h, w, inner = groups
+    maps = {p.axis: p.map for p in plan.passes}
+    made = skeleton.prepare(
+        plan.dtype.name,
+        plan.dtype.itemsize,
+        size_of(plan, outer),
+        size_of(plan, inner),
+        [size_of(plan, d), size_of(plan, h), size_of(plan, w)],
+        [maps.get(g[0]) if g else None for g in (d, h, w)],
+    )
+    if isinstance(made, str):
+        return made
+    return skeleton.CpuKernel(made, plan.dtype, plan.shape, plan.out_shape, groups)
 
 
 def _cap_level(name: str | None) -> None:

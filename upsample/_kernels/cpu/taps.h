@@ -37,7 +37,9 @@ typedef struct {
 
 typedef struct { __int128 step, offset; uint64_t den; } axis_fraction;   /* c = (step*i + offset) / den */
 
+#ifndef TAPS_BLOCK
 #define TAPS_BLOCK 256
+#endif
 
 /* ---- coordinates ------------------------------------------------------- */
 
@@ -540,8 +542,8 @@ static inline antialias_output long_output(const axis_recipe *a, int64_t o)
 static inline void long_weights(const axis_recipe *a, antialias_output *p, int64_t k0, int64_t k1, void *w, double *scratch)
 {
     if (a->weights == WEIGHTS_NONE) return;
-    if (a->coords == COORDS_TORCH32) { antialias_weights_f32(a, p, k0, k1, w); return; }
-    antialias_weights_f64(a, p, k0, k1, a->weights == WEIGHTS_F64 ? w : scratch);
+    if (a->coords == COORDS_TORCH32) { antialias_weights_f32(a, p, k0, k1, (float *)w); return; }
+    antialias_weights_f64(a, p, k0, k1, a->weights == WEIGHTS_F64 ? (double *)w : scratch);
     for (int64_t k = 0; k < k1 - k0; k++) {
         if (a->weights == WEIGHTS_F32) ((float *)w)[k] = (float)scratch[k];
         else if (a->weights == WEIGHTS_I16) ((int16_t *)w)[k] = quantised(scratch[k], a->shift);

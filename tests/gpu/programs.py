@@ -1,0 +1,78 @@
+"""Every program that the front end can ask for, and the hot ones among them.
+
+In: nothing.  Out: sets of `Program`, found by preparing kernels for every mode, rank, dtype, layout and alignment; no
+kernel is run and none is compiled.
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Iterator
+from typing import Any
+from unittest import mock
+
+import upsample
+from upsample.backends import cuda
+
+try:
+    import ml_dtypes
+except ImportError:
+    BFLOAT16: tuple[Any, ...] = ()
+else:
+    BFLOAT16 = (ml_dtypes.bfloat16,)
+
+WEIGHTED = ("float32", "float64", "float16", *BFLOAT16, "uint8", "int8", "uint16", "int16")
+COPIED = ("uint8", "uint16", "float32", "float64", "complex128")
+MODES = {
+    1: ("nearest", "linear", "cubic", "area"),
+    2: ("nearest", "bilinear", "cubic", "area"),
+    3: ("nearest", "trilinear", "cubic", "area"),
+}
+CHANNELS = (1, 2, 3, 4, 8, 16)
+STARTS = (0, 8, 4, 2, 1)  # of input and output, within 16 bytes
+
+
+def plans() -> Iterator[Any]:
+    """A plan for every mode, rank, dtype, numerics, and number of channels."""
+    for rank, channels, exact in itertools.product(MODES, CHANNELS, (False, True)):
+        for mode in MODES[rank]:
+            for dtype in COPIED if mode == "nearest" else WEIGHTED:
+                for factor in (2, 1.5) if mode != "area" else (0.3,):
+                    yield upsample.plan(
+                        (1, *(32,) * rank, channels), dtype, scale_factor=factor, mode=mode,
+                        numerics="exact" if exact else "torch", layout="N" + "DHW"[3 - rank :] + "C",
+                    )  # fmt: skip
+                if mode not in ("nearest", "area"):
+                    yield upsample.plan(
+                        (1, *(32,) * rank, channels), dtype, scale_factor=0.3, mode=mode, antialias=True,
+                        numerics="exact" if exact else "torch", layout="N" + "DHW"[3 - rank :] + "C",
+                    )  # fmt: skip
+        # the outer two of three axes, so that an axis without a pass lies between two
+        if rank == 3:
+            for mode, dtype in itertools.product(("nearest", "trilinear", "cubic", "area"), WEIGHTED):
+                if mode != "nearest" or dtype in COPIED:
+                    yield upsample.plan(
+                        (1, 32, 32, 32, channels), dtype, size=(48, 32, 48), mode=mode,
+                        numerics="exact" if exact else "torch", layout="NDHWC",
+                    )  # fmt: skip
+
+
+def programs(starts: tuple[int, ...] = STARTS, multiprocessors: tuple[int, ...] = (0, 132)) -> set[cuda.Program]:
+    """The programs of all plans, for arrays that begin so within 16 bytes; 0 multiprocessors make all calls large."""
+    made = set()
+    for plan in dict.fromkeys(plans()):
+        if not plan.passes:
+            continue
+        kernel = cuda._prepare(plan, tuple(range(len(plan.shape))))
+        for start in starts:
+            if start % min(plan.dtype.itemsize, 8) and plan.dtype.itemsize > start:
+                continue
+            for count in multiprocessors:
+                made |= {x.program for x in kernel.launches((kernel.dense_in, kernel.dense_out, start, start), count)}
+    return made
+
+
+def evaluated() -> set[cuda.Program]:
+    """Programs that evaluate taps on the device."""
+    with mock.patch.object(cuda, "TABLE_OUTPUTS", 0):
+        return {p for p in programs((0,), (132,)) if p.name.endswith("true>")}

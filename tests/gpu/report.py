@@ -1,0 +1,243 @@
+"""Everything about a GPU in one command: ``python tests/gpu/report.py [--out FOLDER] [--quick]``.
+
+Builds the kernels, runs the conformance kit and random calls against the CPU's bits, runs a part of them under
+compute-sanitizer, then times calls against PyTorch's and against ceilings measured in the same run: a copy and a fill
+by 16 bytes per thread, and reading one sample for four written, which is what whole factor 2 comes to.  Writes
+``report.json`` and ``report.md``.  Without a GPU it says so and ends with status 2: nothing is estimated.
+"""
+
+from __future__ import annotations
+
+import argparse
+import importlib
+import json
+import math
+import shutil
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+import upsample
+from upsample import testing
+from upsample.backends import why_not
+
+CEILINGS = r"""
+typedef unsigned long long u64;
+extern "C" __global__ void copy16(const uint4 *x, uint4 *y, u64 n)
+{ const u64 i = blockIdx.x * (u64)blockDim.x + threadIdx.x; if (i < n) y[i] = x[i]; }
+extern "C" __global__ void fill16(const uint4 *x, uint4 *y, u64 n)
+{ const u64 i = blockIdx.x * (u64)blockDim.x + threadIdx.x; if (i < n) y[i] = make_uint4(i, i, i, i); }
+extern "C" __global__ void replicate(const uint2 *x, uint4 *y, u64 n)
+{ const u64 i = blockIdx.x * (u64)blockDim.x + threadIdx.x;
+  if (i < n) { const uint2 q = x[i]; const uint4 r = make_uint4(q.x, q.x, q.y, q.y); y[i] = r; y[i + n] = r; } }
+"""
+MODES = {2: ("nearest", "bilinear", "bicubic", "area"), 3: ("nearest", "trilinear")}
+SHAPES = {2: ((8, 64, 256, 256), (1, 3, 2160, 3840)), 3: ((1, 16, 128, 128, 128),)}
+QUICK = {2: ((1, 2, 16, 32),), 3: ((1, 1, 4, 8, 16),)}
+FACTORS = (2.0, 1.5, 0.5)
+
+
+def environment(cupy: Any) -> dict[str, Any]:
+    """Card, driver and versions."""
+    runtime = cupy.cuda.runtime
+    facts = runtime.getDeviceProperties(cupy.cuda.runtime.getDevice())
+    return {
+        "card": facts["name"].decode(),
+        "driver": runtime.driverGetVersion(),
+        "runtime": runtime.runtimeGetVersion(),
+        "nvrtc": ".".join(map(str, cupy.cuda.nvrtc.getVersion())),
+        "cupy": cupy.__version__,
+        "upsample": upsample.__version__,
+    }
+
+
+def conformance(count: int, seconds: float) -> dict[str, Any]:
+    """The kit, then random calls beside the CPU's bits for so many seconds."""
+    report = testing.check_backend("cuda", arrays="cupy", count=count)
+    start, compared, different = time.monotonic(), 0, []
+    for case in testing.random_cases(100_000, seed=int(time.time())):
+        if time.monotonic() - start > seconds:
+            break
+        host = case.array()
+        x = testing.to_cupy(host)
+        if x is None:
+            continue
+        plan = upsample.plan(host.shape, host.dtype, **case.arguments)
+        got, want = why_not(plan, x, "cuda")(x).get(), why_not(plan, host, "cpu")(host)
+        compared += 1
+        if got.dtype.kind in "f" or got.dtype.name == "bfloat16":
+            got, want = (np.where(np.isnan(a.astype(np.float64)), 0, a).astype(a.dtype) for a in (got, want))
+        if got.tobytes() != want.tobytes():
+            different.append(str(case))
+    return {"kit": str(report), "compared with the CPU": compared, "other bits": different[:20]}
+
+
+def sanitized(tool: str) -> str:
+    """What compute-sanitizer says of a part of the kit."""
+    program = shutil.which("compute-sanitizer")
+    if program is None:
+        return "compute-sanitizer is not installed"
+    command = [program, "--tool", tool, "--error-exitcode", "9", sys.executable, "-P", __file__, "--under-sanitizer"]
+    try:
+        done = subprocess.run(command, capture_output=True, text=True, timeout=90, check=False)
+    except subprocess.TimeoutExpired:
+        return "no answer within 90 s"
+    return (done.stdout + done.stderr).strip().splitlines()[-1] if done.returncode in (0, 9) else done.stderr[-300:]
+
+
+def seconds_of(cupy: Any, call: Any, repeats: int) -> float:
+    """The least time of a call on the device, by events; several calls between two of them."""
+    call()
+    best, inner = math.inf, 4
+    for _ in range(repeats):
+        start, stop = cupy.cuda.Event(), cupy.cuda.Event()
+        start.record()
+        for _ in range(inner):
+            call()
+        stop.record()
+        stop.synchronize()
+        best = min(best, cupy.cuda.get_elapsed_time(start, stop) / 1000 / inner)
+    return best
+
+
+def ceilings(cupy: Any, size: int, repeats: int) -> dict[str, float]:
+    """Bytes per second, read and written, of three kernels that do nothing else."""
+    module = cupy.RawModule(code=CEILINGS)
+    x, y = (cupy.asarray(np.random.default_rng(i).integers(0, 256, size, np.uint8)) for i in range(2))
+    made = {}
+    for name, threads, moved in (
+        ("copy16", size // 16, 2 * size),
+        ("fill16", size // 16, size),
+        ("replicate", size // 32, size // 4 + size),
+    ):
+        kernel = module.get_function(name)
+        args = (x, y, np.uint64(threads))
+        made[name] = moved / seconds_of(
+            cupy, lambda k=kernel, t=threads, a=args: k((-(-t // 256),), (256,), a), repeats
+        )
+    return made
+
+
+def torch_call(x: Any, factor: float, mode: str, channels_last: bool) -> Any:
+    """The same call of PyTorch on its own tensor, or None where it cannot be made."""
+    try:
+        torch = importlib.import_module("torch")
+        if not torch.cuda.is_available():
+            return None
+        tensor = torch.from_dlpack(x)
+        if channels_last:
+            tensor = tensor.permute(0, -1, *range(1, tensor.ndim - 1))
+        torch.nn.functional.interpolate(tensor, scale_factor=factor, mode=mode)
+    except (ImportError, RuntimeError, NotImplementedError):
+        return None
+    return lambda: torch.nn.functional.interpolate(tensor, scale_factor=factor, mode=mode)
+
+
+def cells(cupy: Any, quick: bool, roof: dict[str, float], deadline: float) -> list[dict[str, Any]]:
+    """Time of every cell of the grid that fits before the deadline."""
+    made = []
+    rng = np.random.default_rng(0)
+    for rank, shapes in (QUICK if quick else SHAPES).items():
+        for shape in shapes:
+            for dtype in ("float32", "float16", "uint8"):
+                for last in (False, True):
+                    ordered = (shape[0], *shape[2:], shape[1]) if last else shape
+                    x = cupy.asarray((rng.random(ordered) * 100).astype(dtype))
+                    layout = "N" + "DHW"[3 - rank :] + "C" if last else "NC" + "DHW"[3 - rank :]
+                    for mode in MODES[rank]:
+                        for factor in FACTORS[: 1 if rank == 3 else None]:
+                            if time.monotonic() > deadline:
+                                return made
+                            arguments = {"scale_factor": factor, "mode": mode, "layout": layout}
+                            out = upsample.interpolate(x, **arguments)
+                            took = seconds_of(
+                                cupy, lambda x=x, a=arguments, out=out: upsample.interpolate(x, **a, out=out), 5
+                            )
+                            moved = x.nbytes + out.nbytes
+                            other = torch_call(x, factor, mode, last)
+                            theirs = None if other is None else seconds_of(cupy, other, 5)
+                            made.append({
+                                "shape": shape, "dtype": dtype, "layout": layout, "mode": mode, "factor": factor,
+                                "ms": took * 1e3, "share of replicate": moved / took / roof["replicate"],
+                                "torch ms": None if theirs is None else theirs * 1e3,
+                                "times torch": None if theirs is None else theirs / took,
+                            })  # fmt: skip
+    return made
+
+
+def host_cost(cupy: Any, count: int) -> float:
+    """Microseconds that a warm call takes of the host."""
+    x = cupy.asarray(np.zeros((1, 3, 16, 16), np.float32))
+    out = upsample.interpolate(x, scale_factor=2, mode="bilinear")
+    start = time.perf_counter()
+    for _ in range(count):
+        upsample.interpolate(x, scale_factor=2, mode="bilinear", out=out)
+    took = time.perf_counter() - start
+    cupy.cuda.get_current_stream().synchronize()
+    return took / count * 1e6
+
+
+def markdown(report: dict[str, Any]) -> str:
+    lines = [f"# {report['environment']['card']}", ""]
+    lines += [f"- {k}: {v}" for k, v in report["environment"].items()]
+    lines += [f"- {k}: {v / 1e9:.0f} GB/s" for k, v in report["ceilings"].items()]
+    lines += [f"- host cost of a warm call: {report['host cost, us']:.1f} µs", f"- {report['conformance']['kit']}"]
+    lines += [f"- compared with the CPU: {report['conformance']['compared with the CPU']}, other bits: "
+              f"{len(report['conformance']['other bits'])}"]  # fmt: skip
+    lines += [f"- {tool}: {said}" for tool, said in report["sanitizer"].items()]
+    ratios = [c["times torch"] for c in report["cells"] if c["times torch"]]
+    if ratios:
+        mean = math.exp(sum(map(math.log, ratios)) / len(ratios))
+        lines += [f"- geometric mean over PyTorch: {mean:.2f} in {len(ratios)} cells, least {min(ratios):.2f}"]
+    else:
+        lines += ["- PyTorch with CUDA is not installed: no comparison"]
+    lines += ["", "| shape | dtype | layout | mode | factor | ms | of replicate | torch ms | times |", "|" + "---|" * 9]
+    for c in report["cells"]:
+        theirs = "–" if c["torch ms"] is None else f"{c['torch ms']:.3f}"
+        times = "–" if c["times torch"] is None else f"{c['times torch']:.2f}"
+        lines += [
+            f"| {c['shape']} | {c['dtype']} | {c['layout']} | {c['mode']} | {c['factor']} | {c['ms']:.3f} | "
+            f"{c['share of replicate']:.0%} | {theirs} | {times} |"
+        ]
+    return "\n".join(lines) + "\n"
+
+
+def main(arguments: list[str] | None = None) -> int:
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    parser.add_argument("--out", type=Path, default=Path())
+    parser.add_argument("--quick", action="store_true", help="tiny arrays: only to see that everything runs")
+    parser.add_argument("--under-sanitizer", action="store_true", help=argparse.SUPPRESS)
+    chosen = parser.parse_args(arguments)
+    try:
+        cupy = importlib.import_module("cupy")
+        count = cupy.cuda.runtime.getDeviceCount()
+    except Exception as error:
+        print(f"no GPU was found, so nothing was run: {type(error).__name__}: {error}")
+        return 2
+    if not count:
+        print("no GPU was found, so nothing was run: the driver lists no device")
+        return 2
+    if chosen.under_sanitizer:
+        print(testing.check_backend("cuda", arrays="cupy", cases=testing.random_cases(40, seed=7)))
+        return 0
+    begun = time.monotonic()
+    report: dict[str, Any] = {"environment": environment(cupy)}
+    report["conformance"] = conformance(20 if chosen.quick else 300, 1 if chosen.quick else 60)
+    report["sanitizer"] = {tool: sanitized(tool) for tool in ("memcheck", "racecheck")}
+    report["ceilings"] = ceilings(cupy, 1 << 16 if chosen.quick else 1 << 28, 5)
+    report["host cost, us"] = host_cost(cupy, 50 if chosen.quick else 3000)
+    report["cells"] = cells(cupy, chosen.quick, report["ceilings"], begun + 450)
+    report["seconds"] = time.monotonic() - begun
+    chosen.out.mkdir(parents=True, exist_ok=True)
+    (chosen.out / "report.json").write_text(json.dumps(report, indent=1, default=str) + "\n", encoding="utf-8")
+    (chosen.out / "report.md").write_text(markdown(report), encoding="utf-8")
+    print(markdown(report))
+    return 1 if report["conformance"]["other bits"] else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,164 @@
+"""Every program compiled by NVRTC for real devices, none at hand: registers, spills, and what the machine code does."""
+
+from __future__ import annotations
+
+import os
+from concurrent.futures import ProcessPoolExecutor
+
+import nvrtc
+import programs
+import pytest
+import sass
+from nvrtc import Built
+
+from upsample.backends.cuda import Program
+
+pytestmark = pytest.mark.skipif(not nvrtc.version(), reason="the wheel nvidia-cuda-nvrtc-cu12 is not installed")
+needs_disassembler = pytest.mark.skipif(
+    sass.disassembler() is None, reason="the wheel nvidia-cuda-nvdisasm is not installed"
+)
+
+# UPSAMPLE_ARCHS=all is for .ci/full: everything for every architecture, and all that evaluate taps for sm_90.
+EVERYTHING = os.environ.get("UPSAMPLE_ARCHS") == "all"
+ARCHS = ("sm_75", "sm_80", "sm_86", "sm_89", "sm_90", "sm_100", "sm_120")
+PER_PROGRAM = 20
+
+# What most calls run, by name (with the most rows per thread that there are): registers allowed, and instructions per
+# output. The instructions are those of a budget at which memory, not the issue of instructions, would bind on an H200.
+HOT = {
+    "doubled<f32,float,4,0,2,2,8": (64, 9.6), "doubled<f32,float,4,0,4,4,8": (80, 16.6),
+    "doubled<f32,float,4,2,2,2,8": (80, 25.6), "doubled<f16,float,8,2,2,2,8": (128, 23.7),
+    "doubled<f16,float,8,0,2,2,8": (80, 7.7), "doubled<bf16,float,8,0,2,2,8": (80, 7.7),
+    "doubled<f16,float,8,0,4,4,8": (128, 13.8), "doubled<u8,int32_t,16,0,2,2,8": (128, 12.8),
+    "doubled_copy<raw1,0,1,8": (64, 0.9), "doubled_copy<raw2,0,1,8": (64, 1.8), "doubled_copy<raw4,0,1,8": (64, 3.8),
+    "resample<f32,float,4,0,2,2,SINGLE,": (64, 19.3), "resample<f32,float,4,0,4,4,SINGLE,": (80, 25.7),
+    "resample<f32,float,4,2,2,2,SINGLE,": (80, 25.6), "resample<f16,float,8,0,2,2,SINGLE,": (80, 13.5),
+    "resample<f32,float,4,0,2,2,VECTOR,": (64, 16.7), "resample<f32,float,4,0,4,4,VECTOR,": (80, 23.1),
+    "resample<f16,float,8,0,2,2,VECTOR,": (80, 13.5), "resample<f16,float,8,0,4,4,VECTOR,": (128, 22.7),
+    "resample<f32,float,4,0,2,2,CHANNELS,": (64, 22.0), "resample<f32,float,4,0,4,4,CHANNELS,": (80, 33.6),
+    "resample<raw4,uint32_t,4,0,1,1,SINGLE,": (64, 12.9), "resample<raw2,uint16_t,8,0,1,1,SINGLE,": (80, 8.5),
+    "resample<raw4,uint32_t,4,0,1,1,VECTOR,": (64, 12.9),
+}  # fmt: skip
+
+
+def is_hot(program: Program) -> bool:
+    return program.name.startswith(tuple(HOT)) and not program.name.endswith("true>")
+
+
+def limits(b: Built) -> tuple[int, float]:
+    (found,) = (limit for prefix, limit in HOT.items() if b.program.name.startswith(prefix))
+    return found
+
+
+def build_all(wanted: list[tuple[str, Program]]) -> list[Built]:
+    """Programs for architectures, in parallel."""
+    jobs = []
+    for arch in dict.fromkeys(a for a, _ in wanted):
+        own = sorted(p for a, p in wanted if a == arch)
+        step = -(-len(own) // PER_PROGRAM)
+        jobs += [(own[i::step], arch) for i in range(step)]
+    with ProcessPoolExecutor(min(2, os.cpu_count() or 1)) as pool:
+        return [b for some in pool.map(build_job, jobs) for b in some]
+
+
+def build_job(job: tuple[list[Program], str]) -> list[Built]:
+    return nvrtc.build(*job)
+
+
+@pytest.fixture(scope="module")
+def everything() -> list[Built]:
+    every = programs.programs()
+    assert len(every) > 600
+    wanted = [(arch, p) for arch in ARCHS for p in every if EVERYTHING or arch == "sm_90" or is_hot(p)]
+    some = sorted(programs.evaluated())
+    wanted += [("sm_90", p) for p in (some if EVERYTHING else some[::60])]
+    return build_all(wanted)
+
+
+@pytest.fixture(scope="module")
+def hot(everything: list[Built]) -> list[Built]:
+    found = [b for b in everything if is_hot(b.program)]
+    for prefix in HOT:
+        assert any(b.program.name.startswith(prefix) for b in found), prefix
+    return found
+
+
+def test_every_program_compiles_without_spills(everything: list[Built]) -> None:
+    tables = [b for b in everything if not b.program.name.endswith("true>")]
+    spilling = [(b.program, b.arch, b.spills) for b in tables if b.arch == "sm_90" and (b.spills or b.stack)]
+    worst = max(tables, key=lambda b: b.registers)
+    print(
+        f"\n{len(everything)} builds of {len({b.program for b in everything})} programs; most registers: "
+        f"{worst.registers} ({worst.program.name}, {worst.arch}); spilling on sm_90: {len(spilling)}"
+    )
+    assert not spilling
+    assert worst.registers <= 128
+
+
+def test_hot_programs_keep_within_their_registers_on_every_architecture(hot: list[Built]) -> None:
+    assert {b.arch for b in hot} == set(ARCHS)
+    for b in hot:
+        cap, _ = limits(b)
+        assert b.spills == b.stack == 0, (b.program, b.arch, b.spills)
+        assert b.registers <= cap, (b.program, b.arch, b.registers)
+
+
+def code_of(b: Built) -> sass.Code:
+    return sass.disassemble(b.cubin)[b.entry]
+
+
+@needs_disassembler
+def test_hot_programs_store_whole_vectors_and_touch_no_local_memory(hot: list[Built]) -> None:
+    for b in hot:
+        code = code_of(b)
+        assert code.count("STG.E.128"), (b.program, b.arch)
+        assert not code.count("LDL", "STL"), (b.program, b.arch)
+        assert not code.calls, (b.program, b.arch)
+
+
+@needs_disassembler
+def test_hot_programs_divide_in_no_loop(hot: list[Built]) -> None:
+    for b in hot:
+        assert not code_of(b).in_loops("MUFU", "I2F"), (b.program, b.arch)
+
+
+@needs_disassembler
+def test_vectors_are_loaded_at_once(hot: list[Built]) -> None:
+    for b in hot:
+        code = code_of(b)
+        if "VECTOR" in b.program.name:
+            assert code.in_loops("LDG.E.128"), b.program
+            assert not code.in_loops("LDG.E.U16", "LDG.E.U8"), b.program
+        if b.program.name.startswith("doubled"):
+            assert code.count("LDG.E.64"), b.program
+
+
+def per_output(b: Built) -> float:
+    """Instructions per output at factor 2, with the halo and what is done once per thread."""
+    code = code_of(b)
+    arguments = b.program.name.partition("<")[2].rstrip(">").split(",")
+    whole = sum(sass.opcode(i) != "NOP" for i in code.instructions)
+    if b.program.name.startswith("doubled"):
+        rows = 2 * int(arguments[-1])
+        vector = (
+            16 // {"1": 1, "2": 2, "4": 4, "8": 8}[arguments[0][-1]] if "copy" in b.program.name else int(arguments[2])
+        )
+        return whole / (vector * rows)
+    vector, kd, kh, kw = (int(a) for a in arguments[2:6])
+    rows = 8 if kd < 2 and kw < 4 and 16 // vector >= 4 else 16
+    if kh > 1:
+        inner, outer = code.loops[:2]
+        made = rows // 2 + kh - 1
+        once = whole - (code.loops[1][1] - code.loops[1][0] + 1)
+        return (made * code.shortest(*inner) + rows * code.shortest(*outer) + once) / (rows * vector)
+    loop = code.loops[0]
+    return (rows * (loop[1] - loop[0] + 1) + whole - (loop[1] - loop[0] + 1)) / (rows * vector)
+
+
+@needs_disassembler
+def test_instructions_per_output(hot: list[Built]) -> None:
+    print()
+    for b in sorted((b for b in hot if b.arch == "sm_90"), key=lambda b: b.program):
+        limit, found = limits(b)[1], per_output(b)
+        print(f"{b.program.name:42} {b.registers:4} registers {found:6.1f} instructions per output, at most {limit}")
+        assert found <= limit, b.program

@@ -1,0 +1,87 @@
+/* The few instructions that C++ has no name for.
+ *
+ * Nothing else in these files is particular to the hardware: tests compile the same kernels for the
+ * host, with a file of this name of their own in front of this one.
+ */
+#pragma once
+#include <stdint.h>
+
+#define DEVICE __device__ __forceinline__
+#define CALLED __device__ __noinline__      /* long code that is not worth a copy per use */
+
+DEVICE float fmadd(float a, float b, float c) { return __fmaf_rn(a, b, c); }
+DEVICE double fmadd(double a, double b, double c) { return __fma_rn(a, b, c); }
+
+DEVICE uint32_t bits_of(float x) { return __float_as_uint(x); }
+DEVICE float float_of(uint32_t u) { return __uint_as_float(u); }
+DEVICE uint64_t bits_of(double x) { return (uint64_t)__double_as_longlong(x); }
+DEVICE double double_of(uint64_t u) { return __longlong_as_double((long long)u); }
+
+/* Ties to even. */
+DEVICE int32_t to_int(float x) { return __float2int_rn(x); }
+DEVICE int32_t to_int(double x) { return __double2int_rn(x); }
+
+/* Reads of what no thread of the launch writes. */
+template <class T> DEVICE T load(const void *p) { return __ldg((const T *)p); }
+template <class T> DEVICE void store(void *p, T value) { *(T *)p = value; }
+
+DEVICE float half_to_float(uint32_t h)
+{
+    float x;
+    asm("{ .reg .b16 h; cvt.u16.u32 h, %1; cvt.f32.f16 %0, h; }" : "=f"(x) : "r"(h));
+    return x;
+}
+
+/* Two roundings to half or bfloat16 in one register, `low` in the low bits. */
+DEVICE uint32_t to_halves(float low, float high)
+{
+    uint32_t u;
+#if __CUDA_ARCH__ >= 800
+    asm("cvt.rn.f16x2.f32 %0, %1, %2;" : "=r"(u) : "f"(high), "f"(low));
+#else
+    asm("{ .reg .b16 a, b; cvt.rn.f16.f32 a, %1; cvt.rn.f16.f32 b, %2; mov.b32 %0, {a, b}; }"
+        : "=r"(u) : "f"(low), "f"(high));
+#endif
+    return u;
+}
+
+DEVICE uint32_t to_bfloat16s(float low, float high)
+{
+    uint32_t u;
+#if __CUDA_ARCH__ >= 800
+    asm("cvt.rn.bf16x2.f32 %0, %1, %2;" : "=r"(u) : "f"(high), "f"(low));
+#else
+    uint32_t a = bits_of(low), b = bits_of(high);
+    a = (a & 0x7fffffff) > 0x7f800000 ? a >> 16 | 0x40 : (a + 0x7fff + (a >> 16 & 1)) >> 16;
+    b = (b & 0x7fffffff) > 0x7f800000 ? b >> 16 | 0x40 : (b + 0x7fff + (b >> 16 & 1)) >> 16;
+    u = b << 16 | a;
+#endif
+    return u;
+}
+
+/* Four of the eight bytes of (high, low), by the nibbles of `pick`. */
+DEVICE uint32_t bytes_of(uint32_t low, uint32_t high, uint32_t pick) { return __byte_perm(low, high, pick); }
+
+/* `i` within 0 ... last. */
+DEVICE int32_t clamp(int32_t i, int32_t last) { return max(min(i, last), 0); }
+
+/* base + i * stride bytes, in one instruction; left to itself the compiler multiplies 64 bits. */
+DEVICE const char *at_row(const char *base, int32_t i, int32_t stride)
+{
+    const char *p;
+    asm("mad.wide.s32 %0, %1, %2, %3;" : "=l"(p) : "r"(i), "r"(stride), "l"(base));
+    return p;
+}
+
+/* Keeps the compiler from moving what is computed from a value out of its branch, or from computing it anew
+ * in a loop: either costs more than the register. */
+DEVICE int32_t here(int32_t x)
+{
+    asm volatile("" : "+r"(x));
+    return x;
+}
+DEVICE const char *here(const char *x)
+{
+    asm volatile("" : "+l"(x));
+    return x;
+}

@@ -1,0 +1,145 @@
+/* Whole factor 2 along W, or H and W, of one channel, with two or four taps.
+ *
+ * Outputs 2j and 2j + 1 have the taps from j - K/2 and from j - K/2 + 1 on, with the same weights for every j, which are
+ * parameters: operands from the constant bank, no registers.  The first output may have taps of its own.  The caller has
+ * made sure of that, and that rows are whole vectors: a thread reads V/2 samples at once and a few at either side, for V
+ * output samples (16 bytes) of `2 * HALF` rows.  The ring is unrolled: no row is ever moved.  D, if it is
+ * resampled, has its table.  The bits are those of `resample`.
+ */
+#pragma once
+#include "axis.cuh"
+
+template <class A> DEVICE A weight_in(uint64_t bits)
+{
+    if constexpr (sizeof(A) == 8) return double_of(bits);
+    else return weight_of<A>((uint32_t)bits);
+}
+
+/* Even and odd sums of 1 + K samples beginning at j - K/2; `own` where j is 0 and has taps of its own. */
+template <class D, int K, class A>
+DEVICE void two_sums(const A (&x)[K + 1], const doubled_params &t, bool own, int32_t shift, A &even, A &odd)
+{
+    A low[K], high[K], w[K], u[K];
+#pragma unroll
+    for (int k = 0; k < K; k++) {
+        low[k] = K == 2 && own ? x[k + 1] : x[k];
+        high[k] = x[k + 1];
+        w[k] = weight_in<A>(K == 2 && own ? t.begin[k % 2] : t.even[k]);
+        u[k] = weight_in<A>(t.odd[k]);
+    }
+    even = one_sum<D>(low, w, shift);
+    odd = one_sum<D>(high, u, shift);
+}
+
+template <class D, class A, int V, int KD, int KH, int K, int HALF>
+DEVICE void doubled(const char *in, char *out, const kernel_params &p)
+{
+    typedef typename D::S S;
+    enum { C = V / 2, E = K / 2, PLANES = KD > 1 ? KD : 1, REACH = KH ? E : 0, SLOTS = KH ? K + 1 : 1, ROWS = KH ? HALF : 1 };
+    const int32_t i0 = (int32_t)(blockIdx.x * blockDim.x + threadIdx.x) * C;
+    const int32_t y0 = (int32_t)(blockIdx.y * blockDim.y + threadIdx.y) * ROWS;
+    if (i0 < 0 || i0 >= p.in_width || y0 < 0 || y0 >= p.in_height) return;
+    int32_t before[E], after[E];
+#pragma unroll
+    for (int e = 0; e < E; e++) {
+        before[e] = clamp(i0 - E + e, p.in_width - 1);
+        after[e] = clamp(i0 + C + e, p.in_width - 1);
+    }
+
+    for (plane_loop<(KD > 0)> at(p); at.more(p); at.next(p)) {
+        const char *plane[PLANES];
+        A wd[PLANES];
+        int32_t deep = 0;
+        if constexpr (KD > 0) deep = taps_of<false>(p.d, record_at<A, PLANES>(p.d, at.d), at.d, wd);
+#pragma unroll
+        for (int q = 0; q < PLANES; q++)
+            plane[q] = here(at.from(in, p, clamp(deep + q, p.in_depth - 1)));
+        char *to = at.to(out, p) + (KH ? 2 : 1) * y0 * p.out_h + 2 * (int64_t)i0 * sizeof(S);
+
+        A ring[PLANES][SLOTS][V];
+#pragma unroll
+        for (int r = -REACH; r < ROWS + REACH; r++) {
+            const int32_t row = clamp(y0 + r, p.in_height - 1);
+#pragma unroll
+            for (int q = 0; q < PLANES; q++) {
+                const S *from = (const S *)at_row(plane[q], row, (int32_t)p.in_h);
+                words<D, C> centre;
+                A x[C + 2 * E];
+                centre.read(from + i0);
+#pragma unroll
+                for (int c = 0; c < C; c++) x[E + c] = centre.template get<A>(c);
+#pragma unroll
+                for (int e = 0; e < E; e++) {
+                    x[e] = D::template widen<A>(load<S>(from + before[e]));
+                    x[E + C + e] = D::template widen<A>(load<S>(from + after[e]));
+                }
+#pragma unroll
+                for (int c = 0; c < C; c++) {
+                    A part[K + 1];
+#pragma unroll
+                    for (int k = 0; k <= K; k++) part[k] = x[c + k];
+                    A *made = ring[q][(r + REACH) % SLOTS];
+                    two_sums<D, K>(part, p.twice_w, c == 0 && i0 == 0 && p.own_w, p.shift_w, made[2 * c], made[2 * c + 1]);
+                }
+            }
+            if (r < REACH) continue;
+            if (y0 + r - REACH >= p.in_height) break;
+            A upper[V], lower[V];
+#pragma unroll
+            for (int v = 0; v < V; v++) {
+                A even[PLANES], odd[PLANES];
+#pragma unroll
+                for (int q = 0; q < PLANES; q++)
+                    if constexpr (KH > 0) {
+                        A part[K + 1];
+#pragma unroll
+                        for (int k = 0; k <= K; k++) part[k] = ring[q][(r - REACH + k) % SLOTS][v];
+                        two_sums<D, K>(part, p.twice_h, r == REACH && y0 == 0 && p.own_h, p.shift_h, even[q], odd[q]);
+                    } else
+                        even[q] = odd[q] = ring[q][0][v];
+                upper[v] = one_sum<D>(even, wd, p.shift_d);
+                lower[v] = one_sum<D>(odd, wd, p.shift_d);
+            }
+            words<D, V> packed;
+            packed.set(upper);
+            packed.write(to);
+            to += p.out_h;
+            if constexpr (KH > 0) {
+                packed.set(lower);
+                packed.write(to);
+                to += p.out_h;
+            }
+        }
+    }
+}
+
+/* Copies: every sample twice along W and, with KH, every row twice.  A thread reads 8 bytes for 16, or 32. */
+template <class D, int KD, int KH, int HALF> DEVICE void doubled_copy(const char *in, char *out, const kernel_params &p)
+{
+    enum { SIZE = sizeof(typename D::S), C = 8 / SIZE, ROWS = KH ? HALF : 1 };
+    const int32_t i0 = (int32_t)(blockIdx.x * blockDim.x + threadIdx.x) * C;
+    const int32_t y0 = (int32_t)(blockIdx.y * blockDim.y + threadIdx.y) * ROWS;
+    if (i0 < 0 || i0 >= p.in_width || y0 < 0 || y0 >= p.in_height) return;
+    for (plane_loop<(KD > 0)> at(p); at.more(p); at.next(p)) {
+        int32_t deep = 0, none[1];
+        if constexpr (KD > 0) deep = clamp(taps_of<false>(p.d, record_at<int32_t, 1>(p.d, at.d), at.d, none), p.in_depth - 1);
+        const char *from = at.from(in, p, deep) + y0 * p.in_h + (int64_t)i0 * SIZE;
+        char *to = at.to(out, p) + (KH ? 2 : 1) * y0 * p.out_h + 2 * (int64_t)i0 * SIZE;
+#pragma unroll
+        for (int r = 0; r < ROWS; r++) {
+            if (y0 + r >= p.in_height) break;
+            const uint2 x = load<uint2>(from);
+            uint4 q;
+            if constexpr (SIZE == 8) q = make_uint4(x.x, x.y, x.x, x.y);
+            else if constexpr (SIZE == 4) q = make_uint4(x.x, x.x, x.y, x.y);
+            else {
+                constexpr uint32_t low = SIZE == 2 ? 0x1010 : 0x1100, high = SIZE == 2 ? 0x3232 : 0x3322;
+                q = make_uint4(bytes_of(x.x, 0, low), bytes_of(x.x, 0, high), bytes_of(x.y, 0, low), bytes_of(x.y, 0, high));
+            }
+            store(to, q);
+            if (KH) store(to + p.out_h, q);
+            from += p.in_h;
+            to += (KH ? 2 : 1) * p.out_h;
+        }
+    }
+}

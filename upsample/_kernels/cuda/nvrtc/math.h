@@ -1,0 +1,2 @@
+/* NVRTC declares the mathematical functions itself. */
+#pragma once

@@ -1,0 +1,96 @@
+"""What backends of flat memory share: a plan on an array as five numbers (outer, D, H, W, inner).
+
+In: a plan and the order of its axes in memory.  Out: which array axes make up each of the five, or a kernel
+that runs the plan on a transposed copy.  Axes without a pass are merged into their neighbours.  It knows axes; it
+knows no samples, no taps and no array types.
+"""
+
+from __future__ import annotations
+
+import itertools
+import math
+from collections.abc import Callable
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+from .._arrays import output_for, write
+
+if TYPE_CHECKING:
+    from .._plan import Plan
+
+Groups = tuple[tuple[int, ...], ...]
+
+
+def size_of(plan: Plan, axes: tuple[int, ...]) -> int:
+    """Samples of the input along some axes together."""
+    return math.prod(plan.shape[a] for a in axes)
+
+
+def groups_of(order: tuple[int, ...], passes: set[int]) -> Groups | None:
+    """Axes of outer, D, H, W and inner, given all axes from outermost to innermost in memory."""
+    at = [i for i, axis in enumerate(order) if axis in passes]
+    if [order[i] for i in at] != sorted(passes):
+        return None  # the innermost axis in memory runs first, which would change the order of the passes
+    outer, inner = order[: at[0]], order[at[-1] + 1 :]
+    between = [order[a + 1 : b] for a, b in itertools.pairwise(at)]
+    along = [(order[i],) for i in at]
+    if len(along) == 1:
+        return outer, (), (), along[0], inner
+    if len(along) == 2:
+        if between[0]:
+            return outer, along[0], between[0], along[1], inner
+        return outer, (), along[0], along[1], inner
+    if len(along) == 3 and not any(between):
+        return outer, along[0], along[1], along[2], inner
+    return None
+
+
+def nothing_to_do(plan: Plan) -> bool:
+    """Whether no axis changes, or there is nothing to write."""
+    return not plan.passes or 0 in plan.out_shape or 0 in plan.shape
+
+
+class Copy:
+    """The kernel of a plan with nothing to do."""
+
+    def __init__(self, plan: Plan) -> None:
+        self.plan = plan
+
+    def __call__(self, x: Any, out: Any = None) -> Any:
+        out = output_for(self.plan, x, out)
+        if out.size:
+            write(out, x)
+        return out
+
+    def explain(self) -> str:
+        return "a copy"
+
+
+class Transposed:
+    """Passes with other axes between them: run with those moved outward, on a copy of the input.
+
+    `prepare` makes the kernel of a plan whose axes lie in memory in their order.
+    """
+
+    def __init__(self, plan: Plan, prepare: Callable[[Plan, tuple[int, ...]], Any]) -> None:
+        along = sorted(p.axis for p in plan.passes)
+        order = (*(a for a in range(len(plan.shape)) if a not in along), *along)
+        place = {axis: i for i, axis in enumerate(order)}
+        self.plan, self.order, self.inverse = plan, order, tuple(place[a] for a in range(len(order)))
+        moved = replace(
+            plan,
+            shape=tuple(plan.shape[a] for a in order),
+            out_shape=tuple(plan.out_shape[a] for a in order),
+            passes=tuple(replace(p, axis=place[p.axis]) for p in plan.passes),
+            spatial=tuple(place[a] for a in plan.spatial),
+        )
+        self.kernel = prepare(moved, tuple(range(len(order))))
+
+    def __call__(self, x: Any, out: Any = None) -> Any:
+        out = output_for(self.plan, x, out)
+        made = self.kernel(x.transpose(self.order).copy("C"))
+        write(out, made.transpose(self.inverse))
+        return out
+
+    def explain(self) -> str:
+        return "on a transposed copy: " + str(self.kernel.explain())
