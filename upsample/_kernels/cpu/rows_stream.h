@@ -60,6 +60,30 @@ INLINE void v_body(float *restrict d, const float *const *x, const float *w, int
     }
 }
 
+/* More taps: the sums of four vectors stay in registers, whatever their number. */
+static void v_many(float *restrict d, const void *const *rows, const float *w, int64_t n, int taps)
+{
+    const vf w0 = SPLAT(w[0]), w1 = SPLAT(w[1]);
+    int64_t i = 0;
+    for (; i + 4 * VL <= n; i += 4 * VL) {
+        const float *x0 = (const float *)rows[0] + i, *x1 = (const float *)rows[1] + i;
+        vf a[4];
+        for (int j = 0; j < 4; j++) a[j] = V_FMA(w0, V_LOAD(x0 + j * VL), V_MUL(w1, V_LOAD(x1 + j * VL)));
+        for (int k = 2; k < taps; k++) {
+            const float *x = (const float *)rows[k] + i;
+            const vf q = SPLAT(w[k]);
+            for (int j = 0; j < 4; j++) a[j] = V_FMA(q, V_LOAD(x + j * VL), a[j]);
+        }
+        for (int j = 0; j < 4; j++) V_STORE(d + i + j * VL, a[j]);
+    }
+    for (; i < n; i += VL) {
+        vf a = V_FMA(w0, V_LOAD_FIRST((const float *)rows[0] + i, n - i), V_MUL(w1, V_LOAD_FIRST((const float *)rows[1] + i, n - i)));
+        for (int k = 2; k < taps; k++) a = V_FMA(SPLAT(w[k]), V_LOAD_FIRST((const float *)rows[k] + i, n - i), a);
+        if (i + VL <= n) V_STORE(d + i, a);
+        else V_STORE_FIRST(d + i, a, n - i);
+    }
+}
+
 /* v_sum_f32 with two and four taps in as few instructions as short rows deserve. */
 static void v_short_f32(void *restrict d, const void *const *rows, const void *w, int64_t n, int32_t taps, int32_t last)
 {
@@ -69,7 +93,9 @@ static void v_short_f32(void *restrict d, const void *const *rows, const void *w
     } else if (taps == 4) {
         const float *x[4] = { rows[0], rows[1], rows[2], rows[3] };
         v_body(d, x, w, n, 4, 0);
-    } else
+    } else if (taps > 4)
+        v_many(d, rows, w, n, taps);
+    else
         v_sum_f32(d, rows, w, n, taps, last);
 }
 

@@ -20,6 +20,8 @@ typedef __m512i vi;
 #define V_LOAD_FIRST(p, n) _mm512_maskz_loadu_ps((__mmask16)((n) >= 16 ? 0xffff : (n) <= 0 ? 0 : (1 << (n)) - 1), p)
 #define V_STORE(p, x) _mm512_storeu_ps(p, x)
 #define V_STORE_FIRST(p, x, n) _mm512_mask_storeu_ps(p, (__mmask16)((1 << (n)) - 1), x)
+#define V_STORE_LAST(p, x, n) _mm512_mask_storeu_ps(p, (__mmask16)(0xffff0000 >> (n)), x)
+#define V_LANES(p) _mm512_loadu_si512(p)
 #define V_MUL(a, b) _mm512_mul_ps(a, b)
 #define V_DIV(a, b) _mm512_div_ps(a, b)
 #define V_ADD(a, b) _mm512_add_ps(a, b)
@@ -44,6 +46,8 @@ INLINE __m256i lanes_below(int64_t n)
 #define V_LOAD_FIRST(p, n) _mm256_maskload_ps(p, lanes_below(n))
 #define V_STORE(p, x) _mm256_storeu_ps(p, x)
 #define V_STORE_FIRST(p, x, n) _mm256_maskstore_ps(p, lanes_below(n), x)
+#define V_STORE_LAST(p, x, n) _mm256_maskstore_ps(p, _mm256_xor_si256(lanes_below(8 - (n)), _mm256_set1_epi32(-1)), x)
+#define V_LANES(p) _mm256_loadu_si256((const __m256i *)(p))
 #define V_MUL(a, b) _mm256_mul_ps(a, b)
 #define V_DIV(a, b) _mm256_div_ps(a, b)
 #define V_ADD(a, b) _mm256_add_ps(a, b)
@@ -61,7 +65,8 @@ typedef __m256 vm;
 #endif
 
 #define WINDOW_TAPS_MAX 12      /* beyond it other forms win */
-#define HALF_TAPS_MAX 12        /* of rows_half.h, whose table is its weights alone */
+#define HALF_TAPS_MAX 12        /* of rows_half.h, whose table is its weights and those of the ends */
+#define HALF_BYTES (64 + (2 * (HALF_TAPS_MAX + 1) + 1) * VL * 4)
 #define EDGES_MAX 4             /* of rows_pair.h: windows at one end */
 #define BYTE_PAIRS_MAX 32
 enum { COUNTS_EQUAL, COUNTS_DIFFER, COUNTS_BOX };
@@ -96,11 +101,7 @@ INLINE void window_f32(float *restrict d, const float *restrict s, const row_tap
             a = V_FMA(TAP(0), V_LOAD(w), V_MUL(TAP(1), V_LOAD(w + VL)));
             for (int k = 2; k < K; k++) a = V_FMA(TAP(k), V_LOAD(w + k * VL), a);
         } else {
-#if VL == 16
-            vi c = _mm512_loadu_si512(count + b * VL);
-#else
-            vi c = _mm256_loadu_si256((const __m256i *)(count + b * VL));
-#endif
+            vi c = V_LANES(count + b * VL);
             vf x0 = TAP(0);
             if (counts == COUNTS_BOX) {
                 a = x0;
@@ -259,7 +260,9 @@ static int64_t window_bytes_needed(int acc, int32_t taps_max, int64_t outputs)
 {
     int64_t blocks = (outputs + VL - 1) / VL;
     if (acc == ACC_F32)
-        return taps_max > WINDOW_TAPS_MAX ? (taps_max <= HALF_TAPS_MAX + 1 ? 64 : 0) : blocks * taps_max * (4 + VL + 4 * VL) + blocks * VL * 4 + 4 * 64 + 3 * VL;
+        return taps_max > HALF_TAPS_MAX + 1 ? 0
+             : i64max(HALF_BYTES, taps_max > WINDOW_TAPS_MAX ? 0
+                                : blocks * taps_max * (4 + VL + 4 * VL) + blocks * VL * 4 + 4 * 64 + 3 * VL);
     /* in float64 there are only the few windows of rows_pair.h, at most four at either end, of eight lanes */
     if (acc == ACC_F64) return VL == 16 && (taps_max == 2 || taps_max == 4) ? 2 * EDGES_MAX * taps_max * (4 + 9 * 8) + 3 * 8 + 2 * 64 : 0;
     if ((taps_max + 1) / 2 > BYTE_PAIRS_MAX) return 0;
