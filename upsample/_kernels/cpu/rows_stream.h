@@ -37,11 +37,6 @@ static void stream_end(void) { _mm_sfence(); }
 INLINE void v_body(float *restrict d, const float *const *x, const float *w, int64_t n, int taps, int stream)
 {
     const float *restrict x0 = x[0], *restrict x1 = x[1], *restrict x2 = x[2], *restrict x3 = x[3];
-#if VL == 16
-#define SPLAT(v) _mm512_set1_ps(v)
-#else
-#define SPLAT(v) _mm256_set1_ps(v)
-#endif
     const vf w0 = SPLAT(w[0]), w1 = SPLAT(w[1]);
     const vf w2 = SPLAT(taps > 2 ? w[2] : 0), w3 = SPLAT(taps > 3 ? w[3] : 0);
     int64_t i = 0;

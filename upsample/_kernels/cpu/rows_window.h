@@ -22,6 +22,7 @@ typedef __m512i vi;
 #define V_STORE_FIRST(p, x, n) _mm512_mask_storeu_ps(p, (__mmask16)((1 << (n)) - 1), x)
 #define V_STORE_LAST(p, x, n) _mm512_mask_storeu_ps(p, (__mmask16)(0xffff0000 >> (n)), x)
 #define V_LANES(p) _mm512_loadu_si512(p)
+#define SPLAT(v) _mm512_set1_ps(v)
 #define V_MUL(a, b) _mm512_mul_ps(a, b)
 #define V_DIV(a, b) _mm512_div_ps(a, b)
 #define V_ADD(a, b) _mm512_add_ps(a, b)
@@ -48,6 +49,7 @@ INLINE __m256i lanes_below(int64_t n)
 #define V_STORE_FIRST(p, x, n) _mm256_maskstore_ps(p, lanes_below(n), x)
 #define V_STORE_LAST(p, x, n) _mm256_maskstore_ps(p, _mm256_xor_si256(lanes_below(8 - (n)), _mm256_set1_epi32(-1)), x)
 #define V_LANES(p) _mm256_loadu_si256((const __m256i *)(p))
+#define SPLAT(v) _mm256_set1_ps(v)
 #define V_MUL(a, b) _mm256_mul_ps(a, b)
 #define V_DIV(a, b) _mm256_div_ps(a, b)
 #define V_ADD(a, b) _mm256_add_ps(a, b)
@@ -69,7 +71,7 @@ typedef __m256 vm;
 #define HALF_BYTES (64 + (2 * (HALF_TAPS_MAX + 1) + 1) * VL * 4)
 #define EDGES_MAX 4             /* of rows_pair.h: windows at one end */
 #define BYTE_PAIRS_MAX 32
-enum { COUNTS_EQUAL, COUNTS_DIFFER, COUNTS_BOX };
+enum { COUNTS_EQUAL, COUNTS_DIFFER, COUNTS_EMPTY, COUNTS_BOX };    /* EMPTY: as DIFFER, and some outputs have no tap */
 
 /* ---- float32 ------------------------------------------------------------ */
 
@@ -114,6 +116,7 @@ INLINE void window_f32(float *restrict d, const float *restrict s, const row_tap
             } else {
                 vf w0 = V_LOAD(w);
                 a = V_MUL(x0, w0);
+                if (counts == COUNTS_EMPTY) a = V_SELECT(V_MORE(c, 0), a, SPLAT(0));
                 if (K > 1) a = V_SELECT(V_MORE(c, 1), V_FMA(x0, w0, V_MUL(TAP(1), V_LOAD(w + VL))), a);
                 for (int k = 2; k < K; k++) a = V_SELECT(V_MORE(c, k), V_FMA(TAP(k), V_LOAD(w + k * VL), a), a);
             }
@@ -136,6 +139,8 @@ DEFINE_WINDOW_F32(window_f32_2_two, 2, 1, COUNTS_EQUAL)
 DEFINE_WINDOW_F32(window_f32_4_two, 4, 1, COUNTS_EQUAL)
 DEFINE_WINDOW_F32(window_f32_n, t->taps_max, 0, COUNTS_DIFFER)
 DEFINE_WINDOW_F32(window_f32_n_two, t->taps_max, 1, COUNTS_DIFFER)
+DEFINE_WINDOW_F32(window_f32_empty, t->taps_max, 0, COUNTS_EMPTY)
+DEFINE_WINDOW_F32(window_f32_empty_two, t->taps_max, 1, COUNTS_EMPTY)
 DEFINE_WINDOW_F32(window_f32_box, t->taps_max, 0, COUNTS_BOX)
 DEFINE_WINDOW_F32(window_f32_box_two, t->taps_max, 1, COUNTS_BOX)
 
@@ -231,7 +236,7 @@ DEFINE_WINDOW_BYTES(i8, 1)
 INLINE int64_t tap_at(const row_taps *t, int form, int64_t o, int32_t k)
 {
     if (form == FORM_FIXED) return t->index[k * t->m + o];
-    return t->first[o] + (k < t->count[o] ? k : t->count[o] - 1);
+    return t->first[o] + (k < t->count[o] ? k : t->count[o] > 0 ? t->count[o] - 1 : 0);
 }
 
 INLINE double tap_weight(const row_taps *t, int acc, int form, int64_t o, int32_t k)
@@ -279,6 +284,8 @@ static void pack_f32(row_taps *t, int form, char *memory)
             widest = i64max(widest, hi - lo + 1);
         }
     if (widest > 2 * VL) return;
+    int empty = 0;
+    for (int64_t o = 0; o < t->m && form == FORM_WIDE; o++) empty |= t->count[o] < 1;
     int two = widest > VL, one = form == FORM_FIXED && !two;
     for (int64_t b = 0; b < blocks && one; b++) {
         int64_t lo, hi;
@@ -312,6 +319,8 @@ static void pack_f32(row_taps *t, int form, char *memory)
         t->window = K == 2 ? (two ? window_f32_2_two : window_f32_2) : (two ? window_f32_4_two : window_f32_4);
     else if (form == FORM_BOX)
         t->window = two ? window_f32_box_two : window_f32_box;
+    else if (empty)
+        t->window = two ? window_f32_empty_two : window_f32_empty;
     else
         t->window = two ? window_f32_n_two : window_f32_n;
 }
@@ -357,9 +366,6 @@ static void pack_bytes(row_taps *t, int acc, int form, char *memory)
 static void window_pack(row_taps *t, int acc, int form, char *memory)
 {
     if (form != FORM_FIXED && form != FORM_WIDE && form != FORM_BOX) return;
-    if (form != FORM_FIXED)
-        for (int64_t o = 0; o < t->m; o++)
-            if (t->count[o] < 1) return;
     if (acc == ACC_F32 && t->taps_max <= WINDOW_TAPS_MAX) pack_f32(t, form, memory);
     else if (acc != ACC_F32) pack_bytes(t, acc, form, memory);
 }
