@@ -99,6 +99,9 @@ INLINE void half_f32(float *restrict d, const float *restrict s, const row_taps 
     }
 #endif
     for (;; o = i64min(o + P, hi - P)) {                            /* the last block overlaps the one before */
+        const float *ahead = s + (2 * o + t->half_src) * C + HALF_AHEAD;
+        _mm_prefetch((const char *)ahead, _MM_HINT_T0);
+        _mm_prefetch((const char *)(ahead + VL), _MM_HINT_T0);
         half_block(d, s, t, w, C, K, o);
         if (o == hi - P) break;
     }

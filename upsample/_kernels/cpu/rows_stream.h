@@ -79,6 +79,38 @@ static void v_many(float *restrict d, const void *const *rows, const float *w, i
     }
 }
 
+/* The W pass of pixels that fill vectors: likewise, each pixel a row. */
+INLINE void wide_pixel(float *restrict d, const float *restrict x, const float *w, int32_t count, int64_t C, int vectors)
+{
+    const vf w0 = SPLAT(w[0]), w1 = SPLAT(w[1]);
+    vf a[4];
+    for (int j = 0; j < vectors; j++) a[j] = V_FMA(w0, V_LOAD(x + j * VL), V_MUL(w1, V_LOAD(x + C + j * VL)));
+    for (int32_t k = 2; k < count; k++) {
+        const vf q = SPLAT(w[k]);
+        for (int j = 0; j < vectors; j++) a[j] = V_FMA(q, V_LOAD(x + k * C + j * VL), a[j]);
+    }
+    for (int j = 0; j < vectors; j++) V_STORE(d + j * VL, a[j]);
+}
+
+static void h_wide_pixels(void *d_, const void *s_, const row_taps *t)
+{
+    const float *s = s_, *w = t->weights;
+    const int64_t C = t->inner;
+    float *d = d_;
+    if (C < VL) { h_wide_f32(d_, s_, t); return; }
+    for (int64_t o = 0; o < t->m; o++, d += C, w += t->taps_max) {
+        const float *x = s + t->first[o] * C;
+        const int32_t count = t->count[o];
+        int64_t c = 0;
+        if (count < 2) { h_wide_range_f32(d_, s_, t, o, o + 1); continue; }
+        for (; c + 4 * VL <= C; c += 4 * VL) wide_pixel(d + c, x + c, w, count, C, 4);
+        for (; c < C; c += VL) {                    /* the last vector overlaps the one before */
+            const int64_t at = i64min(c, C - VL);
+            wide_pixel(d + at, x + at, w, count, C, 1);
+        }
+    }
+}
+
 /* v_sum_f32 with two and four taps in as few instructions as short rows deserve. */
 static void v_short_f32(void *restrict d, const void *const *rows, const void *w, int64_t n, int32_t taps, int32_t last)
 {
