@@ -3,6 +3,7 @@
     python asv_bench/compare.py                              # the whole grid, all peers that are installed
     python asv_bench/compare.py --cells 'u8.*x0.5' --threads 1 --peers torch opencv
     python asv_bench/compare.py --json f.json --chart f.svg  # all times as data, the ratios as a picture
+    python asv_bench/compare.py --backward --peers torch     # gradients: the backward pass alone
     python asv_bench/compare.py --quick                      # small cells, a few seconds: shows that it works
 
 Each cell is done by everyone in rounds, in a new order each time, and the fastest of all rounds counts. A turn
@@ -37,13 +38,13 @@ from typing import Any
 
 import numpy as np
 import peers
-from grid import GRID, QUICK, Cell
+from grid import GRID, QUICK, Cell, gradients
 from peers import Contender, Peer
 
 import upsample
 from upsample._kernels.cpu import skeleton
 
-OURS, COPY = "upsample", "copy"
+OURS, COPY, READ = "upsample", "copy", "read"
 # Time that one timing lasts at least: the clock's own cost and resolution vanish in it.
 TICK = 200e-6
 # A call from here on need not be made twice for a warm start, nor repeated beyond the budget.
@@ -112,7 +113,7 @@ class Row:
 
     @property
     def out_bytes(self) -> int:
-        return math.prod(self.cell.out_shape) * self.cell.numpy_dtype.itemsize
+        return math.prod(self.cell.result_shape) * self.cell.numpy_dtype.itemsize
 
     def share(self, ceilings: Ceilings) -> float:
         """Our bytes written per second with ``out=``, as a share of what one thread could store."""
@@ -120,7 +121,7 @@ class Row:
 
     def peers(self, starred: bool = False) -> set[str]:
         """Who did the cell, without those (or, `starred`, with those) who did something else."""
-        return {n for n in self.fresh if n not in (OURS, COPY) and (starred or n not in self.differs)}
+        return {n for n in self.fresh if n not in (OURS, COPY, READ) and (starred or n not in self.differs)}
 
     def ratios(self, names: Iterable[str]) -> tuple[float, float] | None:
         """The best of the named peers over ours: (fresh, out=)."""
@@ -134,9 +135,17 @@ class Row:
 
 
 def ours(cell: Cell, x: np.ndarray[Any, Any]) -> Contender:
-    fresh = partial(upsample.interpolate, x, **cell.keywords())
+    if cell.backward:
+        fresh = partial(upsample.interpolate_backward, x, cell.shape, **cell.keywords())
+    else:
+        fresh = partial(upsample.interpolate, x, **cell.keywords())
     memory = fresh()
-    return Contender(fresh, partial(upsample.interpolate, x, **cell.keywords(), out=memory), memory)
+    return Contender(fresh, partial(fresh, out=memory), memory)
+
+
+def read_of(x: np.ndarray[Any, Any]) -> Contender:
+    """The floor of a gradient, which is read once and makes less than it reads: its largest byte, by one thread."""
+    return Contender(partial(np.max, x.reshape(-1).view(np.uint8)))
 
 
 def copy_of(result: np.ndarray[Any, Any]) -> Contender:
@@ -187,13 +196,16 @@ def difference(cell: Cell, mine: np.ndarray[Any, Any], theirs: np.ndarray[Any, A
     kind = np.float64 if cell.dtype == "float64" else np.float32
     away = np.abs(theirs.astype(kind) - mine.astype(kind))
     # Written this way round, NaN counts as different.
-    share = 1 - np.count_nonzero(away <= TOLERANCE[cell.dtype]) / max(away.size, 1)
+    scale = max(1.0, float(np.abs(mine).max(initial=0))) if cell.backward else 1.0  # a gradient is a sum of many
+    share = 1 - np.count_nonzero(away <= TOLERANCE[cell.dtype] * scale) / max(away.size, 1)
     allowed = EXCEPTIONS if min(cell.sizes) >= 64 else 0.25
     return f"{share:.0%} of samples, up to {away.max():.2g}" if share > allowed else None
 
 
 def enter(peer: Peer, cell: Cell, x: np.ndarray[Any, Any], threads: int) -> tuple[Contender, list[Any]] | str:
     """A peer's contender and its answers, or why it has none; the library's own error is as good a reason."""
+    if cell.backward and not peer.gradients:
+        return "no gradients"
     try:
         peer.set_threads(threads)
         contender = peer.prepare(cell, x, threads)
@@ -216,6 +228,8 @@ def measure(cell: Cell, threads: int, entrants: Sequence[Peer], repeat: int, bud
     upsample.set_num_threads(threads)
     mine = ours(cell, x)
     contenders = {OURS: mine, COPY: copy_of(mine.memory)}
+    if cell.backward:
+        contenders[READ] = read_of(x)
     for peer in entrants:
         entered = enter(peer, cell, x, threads)
         if isinstance(entered, str):
@@ -383,6 +397,17 @@ def against_ceilings(rows: Sequence[Row], ceilings: Ceilings) -> str:
     return "\n".join(lines)
 
 
+def against_reading(rows: Sequence[Row]) -> str:
+    """Gradients beside the time that one thread takes to read what they are made of, those that are no small calls."""
+    found = [row for row in rows if READ in row.fresh and row.fresh[READ] > TICK]
+    if not found:
+        return ""
+    lines = [f"{'gradients: our out= time / reading once':<60} threads"]
+    for row in found:
+        lines.append(f"  {row.cell.name:<58} {row.threads:>7} {row.out[OURS] / row.fresh[READ]:>8.2f}")
+    return "\n".join(lines)
+
+
 def chart(rows: Sequence[Row], title: str) -> str:
     """An SVG: for each cell, how many times faster than the fastest peer, one bar per number of threads."""
     cells = list(dict.fromkeys(row.cell.name for row in rows if row.ratios(row.peers())))
@@ -471,6 +496,7 @@ def arguments(argv: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("--peers", nargs="*", choices=list(peers.PEERS), default=list(peers.PEERS), help="only these")
     parser.add_argument("--repeat", type=int, default=30, help="rounds at the most (default: 30)")
     parser.add_argument("--budget", type=float, default=3.0, help="seconds per cell, about (default: 3)")
+    parser.add_argument("--backward", action="store_true", help="gradients instead, of the cells that have one")
     parser.add_argument("--quick", action="store_true", help="small cells, three rounds: shows that everything works")
     parser.add_argument("--list", action="store_true", help="print the names of the cells, and stop")
     parser.add_argument("--json", metavar="FILE", type=Path, help="write all times there, too")
@@ -485,7 +511,8 @@ def arguments(argv: Sequence[str] | None) -> argparse.Namespace:
 
 def main(argv: Sequence[str] | None = None) -> int:
     options = arguments(argv)
-    cells = [cell for cell in (QUICK if options.quick else GRID) if re.search(options.cells, cell.name)]
+    grid = QUICK if options.quick else GRID
+    cells = [cell for cell in (gradients(grid) if options.backward else grid) if re.search(options.cells, cell.name)]
     if options.list or not cells:
         print("\n".join(cell.name for cell in cells) or f"no cell matches {options.cells!r}; see --list")
         return 0 if cells else 2
@@ -517,7 +544,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     print(f"\n{LEGEND}")
     if rows:
         print(f"\n{summary(rows, names)}\n\n{remarks(rows)}".rstrip() or "\nNo peer did any of these cells.")
-        print(f"\n{against_ceilings(rows, ceilings)}".rstrip())
+        print(f"\n{against_reading(rows) or against_ceilings(rows, ceilings)}".rstrip())
     if options.json:
         options.json.write_text(json.dumps(report(rows, versions, ceilings), indent=1) + "\n")
     if options.chart:

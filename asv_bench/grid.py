@@ -6,8 +6,10 @@ made of, which knows its sizes and its data, and no library.
 
 from __future__ import annotations
 
+import contextlib
 import math
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from itertools import product
 from typing import Any
 
@@ -20,7 +22,7 @@ _DEFAULT_LAYOUTS = ("NCW", "NCHW", "NCDHW")
 
 @dataclass(frozen=True, slots=True)
 class Cell:
-    """One piece of work: an array, and what to make of it."""
+    """One piece of work: an array, and what to make of it; or (`backward`) a gradient of that, back to the array's."""
 
     shape: tuple[int, ...]
     dtype: str
@@ -30,6 +32,7 @@ class Cell:
     size: tuple[int, ...] | None = None
     align_corners: bool | None = None
     antialias: bool = False
+    backward: bool = False
 
     @property
     def name(self) -> str:
@@ -41,6 +44,8 @@ class Cell:
             words.append("corners")
         if self.antialias:
             words.append("aa")
+        if self.backward:
+            words.append("backward")
         return "-".join(words)
 
     @property
@@ -88,6 +93,11 @@ class Cell:
         return np.dtype(self.dtype)
 
     @property
+    def result_shape(self) -> tuple[int, ...]:
+        """Of what is made: the output, or the gradient by the input."""
+        return self.shape if self.backward else self.out_shape
+
+    @property
     def bytes_moved(self) -> int:
         """Every input and output byte once."""
         return (math.prod(self.shape) + math.prod(self.out_shape)) * self.numpy_dtype.itemsize
@@ -107,13 +117,20 @@ class Cell:
             words["layout"] = self.layout
         return words
 
+    def gradient(self) -> Cell | None:
+        """The cell that goes the other way, or None where the dtype has no gradient."""
+        return None if self.numpy_dtype.kind in "iu" else replace(self, backward=True)
+
     def data(self) -> np.ndarray[Any, Any]:
-        """Random samples, the same at every call and never zero: stores of zeros are faster on some machines."""
+        """Random samples of the input (backward: of the output's gradient), the same at every call.
+
+        None is zero: stores of zeros are faster on some machines.
+        """
         rng = np.random.default_rng(7)
-        dtype = self.numpy_dtype
+        dtype, shape = self.numpy_dtype, self.out_shape if self.backward else self.shape
         if dtype.kind in "iu":
-            return rng.integers(1, np.iinfo(dtype).max, self.shape, dtype=dtype, endpoint=True)
-        return (0.25 + 0.75 * rng.random(self.shape, dtype=np.float32)).astype(dtype)
+            return rng.integers(1, np.iinfo(dtype).max, shape, dtype=dtype, endpoint=True)
+        return (0.25 + 0.75 * rng.random(shape, dtype=np.float32)).astype(dtype)
 
 
 _2D = ("nearest", "bilinear", "bicubic")
@@ -196,10 +213,23 @@ QUICK: tuple[Cell, ...] = (
 BY_NAME: dict[str, Cell] = {cell.name: cell for cell in (*GRID, *QUICK)}
 
 
-def names(*methods: str, antialias: bool | None = None) -> list[str]:
+def gradients(cells: Sequence[Cell]) -> list[Cell]:
+    """The cells that go the other way, of those that can; bfloat16 cells are left out where ml_dtypes is missing."""
+    found = []
+    for cell in cells:
+        with contextlib.suppress(ModuleNotFoundError):
+            found.append(cell.gradient())
+    return [cell for cell in found if cell is not None]
+
+
+BACKWARD: tuple[Cell, ...] = tuple(gradients(GRID))
+BY_NAME.update({cell.name: cell for cell in BACKWARD})
+
+
+def names(*methods: str, antialias: bool | None = None, backward: bool = False) -> list[str]:
     """Names of the grid's cells whose method is one of `methods` (of all, without any)."""
     return [
         cell.name
-        for cell in GRID
+        for cell in (BACKWARD if backward else GRID)
         if (not methods or cell.method in methods) and (antialias is None or cell.antialias == antialias)
     ]

@@ -51,6 +51,8 @@ class Peer:
     """What the table says."""
     packages: ClassVar[tuple[str, ...]]
     """The distributions that it may come from."""
+    gradients: ClassVar[bool] = False
+    """Whether it does cells that go backward."""
 
     def set_threads(self, n: int) -> None:
         """For the libraries whose number of threads is the process's; others get it with each cell."""
@@ -75,6 +77,7 @@ class Torch(Peer):
 
     name = "torch"
     packages = ("torch",)
+    gradients = True
 
     # For writing into a given tensor there is only the operator itself.
     OPERATORS: ClassVar = {
@@ -99,9 +102,19 @@ class Torch(Peer):
     def prepare(self, cell: Cell, x: Array, threads: int) -> Contender | str:
         words = {k: v for k, v in cell.keywords().items() if k != "layout"}
         tensor = self._tensor(cell, x)
+        if cell.backward:
+            return self._backward(cell, tensor, words)
         fresh = partial(self.torch.nn.functional.interpolate, tensor, **words)
         memory = fresh()
         return Contender(fresh, self._into(cell, tensor, memory), memory, partial(self._array, cell))
+
+    def _backward(self, cell: Cell, gradient: Any, words: dict[str, Any]) -> Contender:
+        """The backward pass alone: the forward one is done before, and its graph is kept."""
+        leaf = self._tensor(cell, np.zeros(cell.shape, cell.numpy_dtype)).requires_grad_()
+        with self.torch.enable_grad():
+            made = self.torch.nn.functional.interpolate(leaf, **words)
+        call = partial(self.torch.autograd.grad, made, leaf, gradient, retain_graph=True)
+        return Contender(call, array=lambda found: self._array(cell, found[0]))
 
     def _tensor(self, cell: Cell, x: Array) -> Any:
         if cell.dtype == "bfloat16":

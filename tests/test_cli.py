@@ -2,6 +2,7 @@
 
 import io
 import os
+import re
 import runpy
 import struct
 import subprocess
@@ -668,6 +669,20 @@ def test_example_makes_its_files(capsys, tmp_path, monkeypatch):
     runpy.run_path(str(EXAMPLES / "enlarge.py"), run_name="__main__")
     assert sorted(os.listdir(tmp_path)) == ["before-after.png", "brain-2x.npy", "cat-2x.png"]
     assert capsys.readouterr().out.count("\n") == 3
+
+
+@needs_pillow
+def test_the_example_learns(capsys, tmp_path, monkeypatch):
+    monkeypatch.setattr(sys, "argv", ["train_superres.py", str(tmp_path), "8"])
+    monkeypatch.syspath_prepend(str(EXAMPLES))
+    runpy.run_path(str(EXAMPLES / "train_superres.py"), run_name="__main__")
+    assert os.listdir(tmp_path) == ["superres.png"]
+    said = capsys.readouterr().out
+    losses = [float(line.split()[-1]) for line in said.splitlines() if line.startswith("step")]
+    assert losses[-1] < 0.97 * losses[0]
+    assert losses == sorted(losses, reverse=True)
+    before, after = (float(word) for word in re.findall(r"([\d.]+) dB", said))
+    assert after > before + 0.2  # on what it has not seen
 
 
 @pytest.mark.parametrize("option", ["--help", "--version"])

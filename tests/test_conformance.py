@@ -34,6 +34,7 @@ def test_cpu_agrees_with_the_reference_on_every_mode_rank_dtype_layout_and_strid
     report = testing.check_backend("cpu", count=1500)
     assert not report.refused
     assert report.passed > 1700
+    assert report.gradients > 600
     assert "0 failed" in str(report)
 
 
@@ -73,6 +74,24 @@ def test_the_kit_sees_a_wrong_backend() -> None:
     upsample.register_backend(Wrong())
     with pytest.raises(AssertionError, match="samples differ"):
         testing.check_backend("wrong_for_test", count=20)
+
+
+def test_the_kit_sees_a_wrong_gradient() -> None:
+    class Forward:
+        name = "wrong_backward_for_test"
+
+        def prepare(self, plan: Any, like: Any) -> Any:
+            def kernel(x: Any, out: Any = None) -> Any:
+                made = run(plan, x)
+                if any(p.map.transposed for p in plan.passes):
+                    made[...] = made[..., ::-1]
+                return handed_over(made, out)
+
+            return kernel
+
+    upsample.register_backend(Forward())
+    with pytest.raises(AssertionError, match=r"its gradient: .* samples differ"):
+        testing.check_backend("wrong_backward_for_test", count=20)
 
 
 def call(x: Any, mode: str, **keywords: Any) -> Any:

@@ -437,6 +437,40 @@ def test_bfloat16_takes_the_samples_that_float32_takes():
 # Integer factors up to 256 that repeat some samples once too often in float32. Two samples show each of them; the
 # other sizes show that no further factor joins.
 UNEVEN_SIZES = (2, 3, 7, 25, 64)
+# ---- gradients ---------------------------------------------------------------------------------------------
+
+# number, mode, shape of the input, arguments, the gradient by it of sum(g * output) for g = 1, 2, 3, ...
+GRADIENTS: list[tuple[int, str, tuple[int, ...], dict[str, Any], list[float]]] = [
+    (57, "nearest", (5,), {"scale_factor": 2.1}, [6, 9, 13, 17, 10]),  # torch: 3 7 11 15 19, not its forward's
+    (58, "linear", (3,), {"size": 5}, [2.1999998, 5.3999996, 7.4000006]),
+    (58, "linear", (3,), {"size": 4, "align_corners": True}, [1.6666666, 3.3333333, 5]),
+    (59, "bilinear", (2, 2), {"size": (3, 3)}, [5.25, 8.25, 14.25, 17.25]),
+    (59, "area", (5,), {"size": 3}, [0.5, 1.1666667, 0.6666667, 2.1666667, 1.5]),
+    (60, "bicubic", (1, 3), {"size": (1, 6)}, [2.734375, 7.2460938, 11.019531]),
+]
+# Case 60, antialias bilinear A(2, 8) to (2, 3): the gradient of row 0.
+WIDE = [0.28947368, 0.4423559, 0.57017547, 0.697995, 0.8558896, 1.0438596, 1.2318295, 0.8684213]
+
+
+@pytest.mark.parametrize("backend", BACKENDS)
+@pytest.mark.parametrize(("number", "mode", "sizes", "arguments", "want"), GRADIENTS)
+def test_gradients(number, mode, sizes, arguments, want, backend):
+    shape = (1, 1, *sizes)
+    out_shape = upsample.plan(shape, np.float32, mode=mode, **arguments).out_shape
+    g = A(*out_shape[2:]) + 1
+    got = upsample.interpolate_backward(g, shape, mode=mode, backend=backend, **arguments)
+    assert got.shape == shape
+    assert np.abs(got.ravel() - want).max() <= 4 * ulp(np.asarray(want, np.float32)), number
+
+
+@pytest.mark.parametrize("backend", BACKENDS)
+def test_the_gradient_of_a_reduction_with_antialias(backend):
+    got = upsample.interpolate_backward(
+        A(2, 3) + 1, (1, 1, 2, 8), size=(2, 3), mode="bilinear", antialias=True, backend=backend
+    )
+    assert np.abs(got[0, 0, 0] - WIDE).max() <= 4 * ulp(np.asarray(WIDE, np.float32))
+
+
 UNEVEN = {
     41, 47, 55, 61, 82, 83, 94, 97, 107, 109, 110, 115, 121, 122, 123, 141, 159, 164, 165, 166, 188, 189, 194, 209,
     214, 218, 219, 220, 227, 230, 235, 237, *range(242, 247), 249,

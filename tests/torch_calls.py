@@ -81,3 +81,10 @@ def allowed(dtype: str, arguments: dict[str, Any], shape: tuple[int, ...], out_s
         # torch floors coordinates in float32
         bits = max(bits, 2.0**-24 * max(shape[2:]) * 8 * 2.0**-3) if not arguments.get("antialias") else 64 * eps
     return bits
+
+
+def allowed_gradient(dtype: str, want: Any, shape: tuple[int, ...]) -> float:
+    """Largest difference of gradients: of sums that are larger than their samples, in another order."""
+    largest = float(np.abs(want).max(initial=0)) + 4
+    # torch floors float64 coordinates in float32
+    return largest * (2.0**-18 if dtype == "float32" else 2.0**-24 * max(shape[2:]) / 4)

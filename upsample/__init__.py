@@ -22,6 +22,7 @@ from ._interpolate import (
     UpsamplingNearest2d,
     explain,
     interpolate,
+    interpolate_backward,
     plan,
 )
 from ._threads import get_num_threads, num_threads, set_num_threads
@@ -40,6 +41,7 @@ __all__ = [
     "explain",
     "get_num_threads",
     "interpolate",
+    "interpolate_backward",
     "num_threads",
     "plan",
     "register_backend",

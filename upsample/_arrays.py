@@ -159,7 +159,7 @@ def output_for(plan: Any, x: Array, out: Any) -> Array:
     return out
 
 
-def write(out: Array, values: Array) -> None:
+def write(out: Array, values: Any) -> None:
     """Fill `out`, without asking the subclass that it may be."""
     (out.view(np.ndarray) if isinstance(out, np.ndarray) else out)[...] = values
 

@@ -2,7 +2,7 @@
 """The map of one axis: which adjacent input samples make each output, with which weights.
 
 In: scalars that the front end resolved (sizes, scale, filter, coordinate rule, weight type).
-Out: an immutable, hashable `AxisMap` whose `taps(lo, hi)` tabulates any range of outputs.
+Out: an immutable, hashable `AxisMap` whose `taps(lo, hi)` tabulates any range of outputs, and its adjoint `T`.
 It does not know arrays, ranks, modes or layouts.  The formulas are in ``taps.h``.
 """
 from libc.stdlib cimport free, malloc
@@ -23,10 +23,10 @@ cdef tuple COORDS_NAMES = tuple(COORDS)
 cdef tuple WEIGHT_NAMES = tuple(WEIGHTS)
 
 
-cdef double *_scratch(int64_t taps_max) except NULL:
-    cdef double *p = <double *>malloc(<size_t>max(taps_max, 4) * sizeof(double))
+cdef double *_scratch(const axis_recipe *a) except NULL:
+    cdef double *p = <double *>malloc(<size_t>taps_scratch(a) * sizeof(double))
     if p == NULL:
-        raise MemoryError(f"no memory for the weights of {taps_max} taps")
+        raise MemoryError(f"no memory for the weights of {a.taps_max} taps")
     return p
 
 
@@ -53,10 +53,12 @@ cdef class AxisMap:
         The user's factor where it decides the ratio, else 0.
     align_corners : bool
         Whether the first and last samples of both sides coincide.
+    transposed : bool
+        Make the map's adjoint, from `m` samples to `n`: all other parameters are those of the map itself.
     """
 
     def __cinit__(self, int64_t n, int64_t m, str filter, *, str coords, weights, str acc, double scale=0.0,
-                 bint align_corners=False, window=None, shift=None):
+                 bint align_corners=False, window=None, shift=None, bint transposed=False):
         cdef axis_recipe *a = &self.recipe
         if n < 1 or m < 1:
             raise ValueError(f"an axis map needs sizes of at least 1, got {n} -> {m}")
@@ -77,23 +79,50 @@ cdef class AxisMap:
         if most >= <int64_t>1 << 31:
             raise RuntimeError(
                 f"reducing {n} samples to {m} sums {most} samples for one output, more than 2**31 - 1: reduce in steps")
-        a.taps_max = <int32_t>most
+        a.taps_max = a.forward_taps = <int32_t>most
+        a.uniform = a.filter <= FILTER_CUBIC and a.weights != WEIGHTS_I16
         if shift is not None:
             a.shift = shift
         elif a.weights == WEIGHTS_I16:
             with nogil:
                 a.shift = integer_shift(a)
         a.out_start, a.out_stop, a.in_start, a.in_stop = window or (0, m, 0, n)
+        if transposed:
+            _transpose(a, acc)
 
     @property
     def n(self) -> int:
         """Input size (of the window)."""
-        return self.recipe.in_stop - self.recipe.in_start
+        cdef axis_recipe *a = &self.recipe
+        return a.out_stop - a.out_start if a.transposed else a.in_stop - a.in_start
 
     @property
     def m(self) -> int:
         """Output size (of the window)."""
-        return self.recipe.out_stop - self.recipe.out_start
+        cdef axis_recipe *a = &self.recipe
+        return a.in_stop - a.in_start if a.transposed else a.out_stop - a.out_start
+
+    @property
+    def transposed(self) -> bool:
+        """Whether this is the adjoint of what `filter` and `coords` say."""
+        return bool(self.recipe.transposed)
+
+    @property
+    def T(self):
+        """The adjoint: ``sum_k weight`` by input instead of by output.
+
+        Its outputs are the map's inputs.  Taps that were clipped to one sample are added up, and `count` may
+        be 0.  Weights are always explicit, in the type that sums are made in.  ``T.T`` is the map itself.
+
+        Raises
+        ------
+        NotImplementedError
+            For integer weights, whose sums are rounded, and for the adjoint of a window of an adjoint.
+        """
+        cdef axis_recipe *a = &self.recipe
+        if a.transposed and _crops(a):
+            raise NotImplementedError("a window of a transposed map cuts taps off: transpose first, then take the window")
+        return self._replace((a.out_start, a.out_stop, a.in_start, a.in_stop), not a.transposed)
 
     @property
     def filter(self) -> str:
@@ -165,7 +194,7 @@ cdef class AxisMap:
             weights = np.empty((stop - lo, self.taps_max), self.weights)
             raw = weights.reshape(-1).view(np.uint8)
             w = <void *>&raw[0]
-        cdef double *scratch = _scratch(self.recipe.taps_max)
+        cdef double *scratch = _scratch(&self.recipe)
         with nogil:
             build_taps(&self.recipe, lo, stop, &f[0], &c[0], w, scratch)
         free(scratch)
@@ -175,22 +204,30 @@ cdef class AxisMap:
         """The map of outputs ``start:stop`` and the input range ``(lo, hi)`` that they need."""
         if not 0 <= start < stop <= self.m:
             raise ValueError(f"window {start}:{stop} must be non-empty and within 0:{self.m}")
-        first, count, _ = self.taps(start, start + 1)
-        cdef int64_t lo = max(0, min(int(first[0]), self.n - 1))
-        first, count, _ = self.taps(stop - 1, stop)
-        cdef int64_t hi = max(lo + 1, min(int(first[0]) + int(count[0]), self.n))
-        cdef int64_t base = self.recipe.in_start
-        at = (self.recipe.out_start + start, self.recipe.out_start + stop, base + lo, base + hi)
-        return (lo, hi), self._replace(at)
-
-    def _replace(self, window):
         cdef axis_recipe *a = &self.recipe
-        return AxisMap(a.n, a.m, self.filter, coords=self.coords, weights=self.weights, acc=self.acc, scale=a.scale,
-                       align_corners=a.align_corners, window=window, shift=a.shift)
+        cdef axis_recipe f
+        cdef int64_t lo, hi
+        if a.transposed:
+            f = forward_of(a)
+            outputs_of(a, &f, a.in_start + start, a.in_start + stop, &lo, &hi)
+            lo = min(lo, a.out_stop - 1)
+            hi = max(hi, lo + 1)
+            at = (lo, hi, a.in_start + start, a.in_start + stop)
+            return (lo - a.out_start, hi - a.out_start), self._replace(at, True)
+        first, count, _ = self.taps(start, start + 1)
+        lo = max(0, min(int(first[0]), self.n - 1))
+        first, count, _ = self.taps(stop - 1, stop)
+        hi = max(lo + 1, min(int(first[0]) + int(count[0]), self.n))
+        at = (a.out_start + start, a.out_start + stop, a.in_start + lo, a.in_start + hi)
+        return (lo, hi), self._replace(at, False)
+
+    def _replace(self, window, bint transposed):
+        return _rebuild(*self._key()[:9], transposed, *window)
 
     def _key(self):
         cdef axis_recipe *a = &self.recipe
-        return (a.n, a.m, a.filter, a.coords, a.weights, a.scale, a.align_corners, a.shift, self.acc,
+        weights = WEIGHTS_NONE if a.transposed and sums_unweighted(a) else a.weights
+        return (a.n, a.m, a.filter, a.coords, weights, a.scale, a.align_corners, a.shift, self.acc, a.transposed,
                 a.out_start, a.out_stop, a.in_start, a.in_stop)
 
     def __eq__(self, other):
@@ -204,12 +241,42 @@ cdef class AxisMap:
 
     def __repr__(self):
         cdef axis_recipe *a = &self.recipe
-        part = "" if (self.n, self.m) == (a.n, a.m) else (
-            f", window={a.in_start}:{a.in_stop} -> {a.out_start}:{a.out_stop}")
-        return (f"AxisMap({a.n} -> {a.m}, {self.filter}, coords={self.coords}, taps<={a.taps_max}, "
+        sizes = (a.m, a.n) if a.transposed else (a.n, a.m)
+        name = self.filter + (" transposed" if a.transposed else "")
+        ranges = (f"{a.in_start}:{a.in_stop}", f"{a.out_start}:{a.out_stop}")
+        source, target = ranges[::-1] if a.transposed else ranges
+        part = "" if (self.n, self.m) == sizes else f", window={source} -> {target}"
+        return (f"AxisMap({sizes[0]} -> {sizes[1]}, {name}, coords={self.coords}, taps<={a.taps_max}, "
                 f"weights={self.weights}, acc={self.acc}{part})")
 
 
-def _rebuild(n, m, filter, coords, weights, scale, align_corners, shift, acc, *window):
+cdef int _transpose(axis_recipe *a, str acc) except -1:
+    """Turn the recipe of a map into that of its adjoint."""
+    if acc not in ("float32", "float64"):
+        raise NotImplementedError(f"sums in {acc} are rounded to integers, which have no gradient")
+    a.weights = WEIGHTS_F64 if acc == "float64" else WEIGHTS_F32
+    a.transposed = 1
+    cdef double *scratch = _scratch(a)
+    cdef int64_t most
+    with nogil:
+        most = transposed_limits(a, scratch)
+    free(scratch)
+    if most >= <int64_t>1 << 31:
+        raise RuntimeError(
+            f"enlarging {a.n} samples to {a.m} gives one of them {most} outputs, more than 2**31 - 1: enlarge in steps")
+    a.taps_max = <int32_t>most
+    return 0
+
+
+cdef bint _crops(const axis_recipe *a):
+    """Whether outputs of the forward map within the window have taps outside of it."""
+    cdef axis_recipe f = forward_of(a)
+    cdef int64_t lo, hi, unused
+    forward_extent(&f, a.out_start, &lo, &unused)
+    forward_extent(&f, a.out_stop - 1, &unused, &hi)
+    return lo < a.in_start or hi >= a.in_stop
+
+
+def _rebuild(n, m, filter, coords, weights, scale, align_corners, shift, acc, transposed, *window):
     return AxisMap(n, m, FILTER_NAMES[filter], coords=COORDS_NAMES[coords], weights=WEIGHT_NAMES[weights], acc=acc,
-                   scale=scale, align_corners=align_corners, window=window, shift=shift)
+                   scale=scale, align_corners=align_corners, window=window, shift=shift, transposed=bool(transposed))

@@ -1,4 +1,4 @@
-"""The public calls: `interpolate`, `Upsample` and its kin, `plan`, `explain`.
+"""The public calls: `interpolate` and its gradient, `Upsample` and its kin, `plan`, `explain`.
 
 In: the user's arrays and arguments.  Out: the result, through a cache of prepared kernels.
 A call seen before is one look-up and one kernel call; everything else goes down the path
@@ -7,6 +7,7 @@ arrays -> geometry -> axis maps -> plan -> backend.
 
 from __future__ import annotations
 
+import contextlib
 import sys
 import warnings
 from functools import lru_cache
@@ -16,7 +17,7 @@ import numpy as np
 
 from . import _geometry, backends
 from ._arrays import as_array, check_out, dtype_name, spatial_axes
-from ._plan import NUMERICS, Plan, build_plan
+from ._plan import NUMERICS, Plan, build_plan, check_gradient
 
 SMALL_INPUT = 2**18  # bytes
 _SIMPLE = frozenset({int, float, bool, str, type(None)})
@@ -120,14 +121,10 @@ def interpolate(
         kernel = None
     else:
         try:
-            if kind is np.ndarray:
-                cache = _cached_kernel if input.nbytes <= SMALL_INPUT else _cached_large_kernel
-                like = None
-            else:
-                cache, like = _cached_device_kernel, _Like(input)
+            cache, like = _cache_for(input)
             kernel = cache(
                 input.shape, input.strides, input.dtype, size, scale_factor, mode, align_corners,
-                recompute_scale_factor, antialias, numerics, layout, name, nested, like,
+                recompute_scale_factor, antialias, numerics, layout, name, nested, like, None,
             )  # fmt: skip
         except TypeError:  # unhashable arguments: the full path below says what is wrong with them
             kernel = None
@@ -158,9 +155,101 @@ class _Like:
         return 0
 
 
+def _cache_for(x: Any) -> tuple[Any, _Like | None]:
+    """Where kernels for arrays like this one are kept, and what its key has to hold besides shape and strides."""
+    if type(x) is np.ndarray:
+        return (_cached_kernel if x.nbytes <= SMALL_INPUT else _cached_large_kernel), None
+    return _cached_device_kernel, _Like(x)
+
+
 def _device_array() -> Any:
     """CuPy's array type, where the caller has imported it."""
     return getattr(sys.modules.get("cupy"), "ndarray", None)
+
+
+def interpolate_backward(
+    grad_output: Any,
+    input_shape: Any,
+    size: Any = None,
+    scale_factor: Any = None,
+    mode: str = "nearest",
+    align_corners: bool | None = None,
+    recompute_scale_factor: bool | None = None,
+    antialias: bool = False,
+    *,
+    numerics: str = "torch",
+    layout: str | None = None,
+    out: Any = None,
+    backend: str | None = None,
+) -> Any:
+    """The gradient of `interpolate` by its input, from the gradient by its output.
+
+    It is the exact adjoint of `interpolate` with the same arguments: the same weights, transposed. Sums are
+    made in float32 (float64 for float64 samples and ``numerics="exact"``), in a fixed order, and rounded once;
+    the bits are the same in every run and for any number of threads.
+
+    Parameters
+    ----------
+    grad_output : array of the shape that `interpolate` gives for `input_shape`
+        The gradient of a scalar by the output: float16, bfloat16 (of ``ml_dtypes``), float32 or float64.
+    input_shape : sequence of int
+        Shape of the input of `interpolate`.
+    size, scale_factor, mode, align_corners, recompute_scale_factor, antialias
+        As they were given to `interpolate`.
+    numerics, layout, backend
+        As for `interpolate`.
+    out : array, optional
+        Where to write: shape `input_shape` and the dtype of `grad_output`, any strides, not overlapping it.
+
+    Returns
+    -------
+    array
+        The gradient by the input: of shape `input_shape` and the dtype of `grad_output`, a new array or `out`.
+        Channels-last in, channels-last out.
+
+    Raises
+    ------
+    ValueError
+        If `grad_output` does not have the shape of the output, and as `interpolate`.
+    NotImplementedError
+        For dtypes without gradients (integers, whose results are rounded to steps), and as `interpolate`.
+    TypeError, RuntimeError, MemoryError
+        As `interpolate`.
+
+    Notes
+    -----
+    `interpolate` is linear, so this is all there is to know of its derivative: the gradient of this function by
+    `grad_output` is `interpolate` again.
+
+    Examples
+    --------
+    >>> import numpy as np, upsample
+    >>> g = np.array([[[1, 2, 3, 4, 5, 6]]], np.float32)
+    >>> upsample.interpolate_backward(g, (1, 1, 3), scale_factor=2, mode="linear")
+    array([[[ 3.25,  7.  , 10.75]]], dtype=float32)
+    """
+    name = backends.selected() if backend is None else backend
+    nested = _nested_types(size, scale_factor)
+    kernel = None
+    kind = type(grad_output)
+    plain = type(input_shape) is tuple and all(n.__class__ is int for n in input_shape)
+    if plain and nested is not False and (kind is np.ndarray or kind is _device_array()):
+        with contextlib.suppress(TypeError):  # as in `interpolate`
+            cache, like = _cache_for(grad_output)
+            kernel = cache(
+                grad_output.shape, grad_output.strides, grad_output.dtype, size, scale_factor, mode, align_corners,
+                recompute_scale_factor, antialias, numerics, layout, name, nested, like, input_shape,
+            )  # fmt: skip
+    if kernel is None:
+        grad_output = as_array(grad_output, "grad_output")
+        plan_ = _resolve_backward(
+            grad_output.shape, grad_output.dtype, size, scale_factor, mode, align_corners, recompute_scale_factor,
+            antialias, numerics, layout, name, input_shape,
+        )  # fmt: skip
+        kernel = backends.kernel_for(plan_, grad_output, name)
+    if layout is None and len(grad_output.shape) == 3:
+        _warn_if_image(tuple(input_shape))
+    return kernel(grad_output, out)
 
 
 def _nested_types(size: Any, scale_factor: Any) -> Any:
@@ -192,11 +281,13 @@ def _prepared_kernel(
     name: str | None,
     nested: Any,
     like: _Like | None,
+    input_shape: Any,
 ) -> Any:
-    plan_ = _resolve(
+    arguments = (
         shape, dtype, size, scale_factor, mode, align_corners, recompute_scale_factor, antialias, numerics, layout,
         name,
     )  # fmt: skip
+    plan_ = _resolve(*arguments) if input_shape is None else _resolve_backward(*arguments, input_shape)
     if like is None:
         x = np.lib.stride_tricks.as_strided(np.empty(1, dtype), shape, strides, writeable=False)
     else:
@@ -241,6 +332,19 @@ def _resolve(
     return build_plan(shape, dtype, spatial, geometry, numerics, mode, backend)
 
 
+def _resolve_backward(shape: tuple[int, ...], dtype: np.dtype[Any], *arguments: Any) -> Plan:
+    """The adjoint of the plan for arrays of the last argument's shape, whose output has the shape given."""
+    *same, input_shape = arguments
+    check_gradient(dtype)
+    forward = _resolve(_shape(input_shape), dtype, *same)
+    if forward.out_shape != shape:
+        raise ValueError(
+            f"grad_output has shape {shape}, but interpolate makes {forward.out_shape} of an input of shape "
+            f"{forward.shape} with these arguments"
+        )
+    return forward.T
+
+
 def _warn_if_image(shape: tuple[int, ...]) -> None:
     if shape[2] in (1, 3, 4) and shape[0] >= 16 and shape[1] >= 16:
         warnings.warn(
@@ -280,7 +384,7 @@ def plan(
     -------
     Plan
         Immutable and hashable; ``plan(x, out=None)`` resamples, ``plan.out_shape`` is the result's shape,
-        ``plan.window(start, stop)`` is the plan of one chunk.
+        ``plan.T(g, out=None)`` makes gradients, ``plan.window(start, stop)`` is the plan of one chunk.
 
     Raises
     ------

@@ -27,6 +27,7 @@ DIRECT_LIMIT = 128
 # Bins of more samples than this along an axis are summed in float64.
 LONG_BIN = 4096
 EIGHT_BIT = ("uint8", "int8")
+GRADIENT_DTYPES = ("float16", "bfloat16", "float32", "float64")
 _ANTIALIAS_FILTER = {"linear": "triangle-aa", "cubic": "cubic-aa", "lanczos": "lanczos-aa"}
 
 
@@ -68,6 +69,7 @@ class Plan:
     features: frozenset[str] = frozenset()
     backend: str | None = None
     _kernels: dict[Any, Any] = field(default_factory=dict, init=False, repr=False, compare=False)
+    _adjoint: list[Plan] = field(default_factory=list, init=False, repr=False, compare=False)
 
     def __call__(self, x: Any, out: Any = None) -> Any:
         """Resample `x`.
@@ -103,6 +105,39 @@ class Plan:
             self._kernels.clear()
         self._kernels[type(x), x.shape, x.dtype, x.strides, name] = kernel
         return kernel(x, out)
+
+    @property
+    def T(self) -> Plan:
+        """The adjoint plan, which makes the gradient of the input from the gradient of the output.
+
+        With ``y = plan(x)`` and the gradient ``g`` of a scalar by ``y``, ``plan.T(g)`` is its gradient by
+        ``x``: the transposed weights of this very plan, summed in float32 (float64 for float64 samples and
+        ``numerics="exact"``) in a fixed order and rounded once. It is a plan as any other: it has windows, and
+        ``plan.T.T`` is `plan`.
+
+        Raises
+        ------
+        NotImplementedError
+            For a dtype that is no real floating-point type, and for a window of an adjoint.
+
+        Examples
+        --------
+        >>> import numpy as np, upsample
+        >>> double = upsample.plan((1, 1, 3), np.float64, scale_factor=2, mode="linear")
+        >>> double.T(np.ones((1, 1, 6)))
+        array([[[2., 2., 2.]]])
+        """
+        if not self._adjoint:
+            check_gradient(self.dtype)
+            adjoint = replace(
+                self,
+                shape=self.out_shape,
+                out_shape=self.shape,
+                passes=tuple(replace(p, map=p.map.T) for p in self.passes),
+            )
+            adjoint._adjoint.append(self)
+            self._adjoint.append(adjoint)
+        return self._adjoint[0]
 
     def window(self, start: tuple[int, ...], stop: tuple[int, ...]) -> tuple[tuple[int, ...], tuple[int, ...], Plan]:
         """The plan of one chunk of the output.
@@ -225,6 +260,15 @@ def check_dtype(dtype: np.dtype[Any], mode: str) -> None:
         )
 
 
+def check_gradient(dtype: np.dtype[Any]) -> None:
+    """Refuse a dtype in which nothing has a gradient."""
+    if dtype_name(dtype) not in GRADIENT_DTYPES:
+        raise NotImplementedError(
+            f"{dtype} has no gradient: it is defined for {', '.join(GRADIENT_DTYPES)}, whose results vary smoothly "
+            "with the samples, while integers are rounded to steps (convert with x.astype)"
+        )
+
+
 def _has_pass(g: Geometry, i: int, dtype: np.dtype[Any], numerics: str) -> bool:
     """Whether an axis is resampled at all: torch's CPU copies most unchanged axes, whatever the factor."""
     if g.sizes[i] != g.out_sizes[i]:
@@ -253,7 +297,7 @@ def _make_pass(axis: int, i: int, dtype: np.dtype[Any], g: Geometry, numerics: s
     store = "acc"
     method = g.method
     if method in ("nearest", "nearest-exact"):
-        weights, acc = None, "float32"
+        weights = None
         if not exact and direct_rule(g.out_sizes):
             coords = "direct32"
     elif method == "area":

@@ -14,8 +14,9 @@ from typing import Any
 
 import numpy as np
 
-from ._arrays import byte_bounds, may_share_memory, spatial_axes
+from ._arrays import byte_bounds, dtype_name, may_share_memory, spatial_axes
 from ._interpolate import plan as make_plan
+from ._plan import GRADIENT_DTYPES
 
 __all__ = ["Case", "Report", "check_backend", "random_cases", "systematic_cases"]
 
@@ -44,11 +45,18 @@ class Case:
 
     def array(self) -> Any:
         """The input: random samples, laid out as `strides` says."""
-        rng = np.random.default_rng(self.seed)
-        if self.strides == "broadcast" and len(self.shape) > 1:
-            base = _samples(rng, (1, *self.shape[1:]), self.dtype)
-            return np.broadcast_to(base, self.shape)
-        return _restrided(_samples(rng, self.shape, self.dtype), self.strides)
+        return self._array(self.shape, self.seed)
+
+    def gradient(self, out_shape: tuple[int, ...]) -> Any:
+        """The gradient of an output: likewise."""
+        return self._array(out_shape, self.seed + 1)
+
+    def _array(self, shape: tuple[int, ...], seed: int) -> Any:
+        rng = np.random.default_rng(seed)
+        if self.strides == "broadcast" and len(shape) > 1:
+            base = _samples(rng, (1, *shape[1:]), self.dtype)
+            return np.broadcast_to(base, shape)
+        return _restrided(_samples(rng, shape, self.dtype), self.strides)
 
     def output_size(self) -> int:
         """Samples in the result."""
@@ -62,11 +70,15 @@ class Report:
 
     backend: str
     passed: int = 0
+    gradients: int = 0
     refused: dict[str, int] = field(default_factory=dict)
     failed: list[str] = field(default_factory=list)
 
     def __str__(self) -> str:
-        lines = [f"backend {self.backend!r}: {self.passed} cases passed, {len(self.failed)} failed"]
+        lines = [
+            f"backend {self.backend!r}: {self.passed} cases and {self.gradients} gradients passed, "
+            f"{len(self.failed)} failed"
+        ]
         lines += [f"  refused {count}: {reason}" for reason, count in sorted(self.refused.items())]
         return "\n".join(lines + [f"  FAILED {text}" for text in self.failed[:20]])
 
@@ -74,7 +86,7 @@ class Report:
 def check_backend(
     name: str, *, cases: Iterable[Case] | None = None, seed: int = 0, count: int = 300, arrays: str = "numpy"
 ) -> Report:
-    """Run a backend through the conformance cases and compare every result with the reference.
+    """Run a backend through the conformance cases, and their gradients, and compare all results with the reference.
 
     Parameters
     ----------
@@ -92,7 +104,8 @@ def check_backend(
     Returns
     -------
     Report
-        Counts of cases passed, and of those refused by reason: refusing is allowed, a wrong result is not.
+        Counts of cases and gradients passed, and of those refused by reason: refusing is allowed, a wrong result
+        is not.
 
     Raises
     ------
@@ -117,16 +130,22 @@ def check_backend(
     for case in cases:
         host = case.array()
         plan = make_plan(host.shape, host.dtype, **_plan_arguments(case.arguments))
-        x = host if arrays == "numpy" else to_cupy(host)
-        kernel = "CuPy has no arrays of this dtype" if x is None else why_not(plan, x, name)
-        if isinstance(kernel, str):
-            report.refused[kernel] = report.refused.get(kernel, 0) + 1
-            continue
-        problem = _problem(plan, kernel, x, host)
-        if problem is None:
-            report.passed += 1
-        else:
-            report.failed.append(f"{case}: {problem}")
+        runs = [(plan, host)]
+        if dtype_name(host.dtype) in GRADIENT_DTYPES:
+            runs.append((plan.T, case.gradient(plan.out_shape)))
+        for made, array in runs:
+            x = array if arrays == "numpy" else to_cupy(array)
+            kernel = "CuPy has no arrays of this dtype" if x is None else why_not(made, x, name)
+            if isinstance(kernel, str):
+                report.refused[kernel] = report.refused.get(kernel, 0) + 1
+                continue
+            problem = _problem(made, kernel, x, array)
+            if problem is not None:
+                report.failed.append(f"{case}{'' if made is plan else ', its gradient'}: {problem}")
+            elif made is plan:
+                report.passed += 1
+            else:
+                report.gradients += 1
     if report.failed:
         raise AssertionError(str(report))
     return report
@@ -142,6 +161,9 @@ def tolerance(plan: Any, x: Any) -> float:
     eps = 2.0**-23 if single else 2.0**-52
     growth = 1.0
     for p in plan.passes:
+        if p.map.transposed:
+            growth *= float(np.abs(p.map.taps()[2].astype(np.float64)).sum(axis=1).max())
+            continue
         # Cubic and Lanczos weights sum to at most 1.7 in absolute value.
         growth *= 1.0 if p.map.filter in ("linear", "area", "triangle-aa") else 1.7
     error = float(eps * growth * largest * sum(p.map.taps_max + 2 for p in plan.passes))

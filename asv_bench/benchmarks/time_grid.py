@@ -26,6 +26,20 @@ class _Cells:
         upsample.interpolate(self.x, **self.keywords, out=self.out)
 
 
+class _Gradients(_Cells):
+    def setup(self, name):
+        cell = grid.BY_NAME[name]
+        self.x, self.keywords = cell.data(), {"input_shape": cell.shape, **cell.keywords()}
+        upsample.set_num_threads(1)
+        self.out = upsample.interpolate_backward(self.x, **self.keywords)
+
+    def time_fresh(self, name):
+        upsample.interpolate_backward(self.x, **self.keywords)
+
+    def time_out(self, name):
+        upsample.interpolate_backward(self.x, **self.keywords, out=self.out)
+
+
 class Nearest(_Cells):
     params = (grid.names("nearest", "nearest-exact"),)
 
@@ -44,3 +58,23 @@ class Area(_Cells):
 
 class Antialias(_Cells):
     params = (grid.names(antialias=True),)
+
+
+class NearestBackward(_Gradients):
+    params = (grid.names("nearest", "nearest-exact", backward=True),)
+
+
+class LinearBackward(_Gradients):
+    params = (grid.names("linear", antialias=False, backward=True),)
+
+
+class CubicBackward(_Gradients):
+    params = (grid.names("cubic", antialias=False, backward=True),)
+
+
+class AreaBackward(_Gradients):
+    params = (grid.names("area", backward=True),)
+
+
+class AntialiasBackward(_Gradients):
+    params = (grid.names(antialias=True, backward=True),)

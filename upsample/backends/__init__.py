@@ -18,7 +18,7 @@ import warnings
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
-from .._arrays import check_out, empty_output
+from .._arrays import check_out, empty_output, output_for, write
 
 if TYPE_CHECKING:
     from .._plan import Plan
@@ -220,7 +220,24 @@ def why_not(plan: Plan, x: Any, name: str, *, load: bool = True) -> Kernel | str
         return str(error) if isinstance(error, BackendError) else f"it raised {type(error).__name__}: {error}"
 
 
+class Nothing:
+    """Sums of no samples: what every backend makes of an empty input whose output is not empty."""
+
+    def __init__(self, plan: Plan) -> None:
+        self.plan = plan
+
+    def __call__(self, x: Any, out: Any = None) -> Any:
+        out = output_for(self.plan, x, out)
+        write(out, 0)
+        return out
+
+    def explain(self) -> str:
+        return "zeros, since there is nothing to sum"
+
+
 def _prepared(backend: Backend, plan: Plan, x: Any) -> Kernel | str:
+    if 0 in plan.shape and 0 not in plan.out_shape:
+        return Nothing(plan)
     kernel = backend.prepare(plan, x)
     if callable(kernel) or isinstance(kernel, str):
         return kernel

@@ -55,6 +55,8 @@ struct row_taps {
     const uint8_t *pick;
     const void *packed;
     int64_t half_lo, half_hi, half_src;     /* outputs of one set of weights, two inputs apart (rows_half.h) */
+    const int32_t *ends;        /* likewise: the table of the outputs before and after, or NULL */
+    int32_t ends_taps;
     int32_t halves;             /* every output has the two inputs 2o and 2o + 1, in equal parts */
     int32_t pixel;              /* bytes, where pixels are copied by windows */
     int32_t pair, edges;        /* PAIR_*; X2: windows at either end (rows_pair.h) */

@@ -650,6 +650,7 @@ DEFINE_BYTES(i8)
 #define COPY_BYTES_NEEDED copy_bytes_needed
 #define PACK_COPY pack_copy
 #define V_WHOLE_f32 v_short_f32
+#define H_WIDE_f32 h_wide_pixels
 #else
 static int64_t window_bytes_needed(int acc, int32_t taps_max, int64_t outputs)
 {
@@ -666,6 +667,7 @@ static int64_t no_copy_bytes(int64_t outputs, int64_t size) { (void)outputs; (vo
 #define SQUARE(T) v_square_##T
 #define PIXELS(T) v_pixels_##T
 #define V_WHOLE_f32 v_sum_f32
+#define H_WIDE_f32 h_wide_f32
 #endif
 
 /* ---- nearest: copies ---------------------------------------------------- */
@@ -744,7 +746,7 @@ static const row_table table = {
     .store = { { store_f32_f32, store_f32_f64 }, { 0, store_f64_f64 }, { store_f16_f32, store_f16_f64 },
                { store_bf16_f32, store_bf16_f64 }, { store_u8_f32, store_u8_f64 }, { store_i8_f32, store_i8_f64 },
                { store_u16_f32, store_u16_f64 }, { store_i16_f32, store_i16_f64 } },
-    .h = { { h_fixed_f32, h_wide_f32, h_box_f32, H_X2(f32) }, { h_fixed_f64, h_wide_f64, h_box_f64, H_X2(f64) },
+    .h = { { h_fixed_f32, H_WIDE_f32, h_box_f32, H_X2(f32) }, { h_fixed_f64, h_wide_f64, h_box_f64, H_X2(f64) },
            { h_fixed_u8, h_wide_u8, 0, H_X2(u8) }, { h_fixed_i8, h_wide_i8, 0, h_x2_i8 } },
     .v = { V_FLOAT(f32), V_FLOAT(f64), V_BYTES(u8), V_BYTES(i8) },
     .square = { SQUARE(f32), SQUARE(f64) },

@@ -37,11 +37,6 @@ static void stream_end(void) { _mm_sfence(); }
 INLINE void v_body(float *restrict d, const float *const *x, const float *w, int64_t n, int taps, int stream)
 {
     const float *restrict x0 = x[0], *restrict x1 = x[1], *restrict x2 = x[2], *restrict x3 = x[3];
-#if VL == 16
-#define SPLAT(v) _mm512_set1_ps(v)
-#else
-#define SPLAT(v) _mm256_set1_ps(v)
-#endif
     const vf w0 = SPLAT(w[0]), w1 = SPLAT(w[1]);
     const vf w2 = SPLAT(taps > 2 ? w[2] : 0), w3 = SPLAT(taps > 3 ? w[3] : 0);
     int64_t i = 0;
@@ -60,6 +55,62 @@ INLINE void v_body(float *restrict d, const float *const *x, const float *w, int
     }
 }
 
+/* More taps: the sums of four vectors stay in registers, whatever their number. */
+static void v_many(float *restrict d, const void *const *rows, const float *w, int64_t n, int taps)
+{
+    const vf w0 = SPLAT(w[0]), w1 = SPLAT(w[1]);
+    int64_t i = 0;
+    for (; i + 4 * VL <= n; i += 4 * VL) {
+        const float *x0 = (const float *)rows[0] + i, *x1 = (const float *)rows[1] + i;
+        vf a[4];
+        for (int j = 0; j < 4; j++) a[j] = V_FMA(w0, V_LOAD(x0 + j * VL), V_MUL(w1, V_LOAD(x1 + j * VL)));
+        for (int k = 2; k < taps; k++) {
+            const float *x = (const float *)rows[k] + i;
+            const vf q = SPLAT(w[k]);
+            for (int j = 0; j < 4; j++) a[j] = V_FMA(q, V_LOAD(x + j * VL), a[j]);
+        }
+        for (int j = 0; j < 4; j++) V_STORE(d + i + j * VL, a[j]);
+    }
+    for (; i < n; i += VL) {
+        vf a = V_FMA(w0, V_LOAD_FIRST((const float *)rows[0] + i, n - i), V_MUL(w1, V_LOAD_FIRST((const float *)rows[1] + i, n - i)));
+        for (int k = 2; k < taps; k++) a = V_FMA(SPLAT(w[k]), V_LOAD_FIRST((const float *)rows[k] + i, n - i), a);
+        if (i + VL <= n) V_STORE(d + i, a);
+        else V_STORE_FIRST(d + i, a, n - i);
+    }
+}
+
+/* The W pass of pixels that fill vectors: likewise, each pixel a row. */
+INLINE void wide_pixel(float *restrict d, const float *restrict x, const float *w, int32_t count, int64_t C, int vectors)
+{
+    const vf w0 = SPLAT(w[0]), w1 = SPLAT(w[1]);
+    vf a[4];
+    for (int j = 0; j < vectors; j++) a[j] = V_FMA(w0, V_LOAD(x + j * VL), V_MUL(w1, V_LOAD(x + C + j * VL)));
+    for (int32_t k = 2; k < count; k++) {
+        const vf q = SPLAT(w[k]);
+        for (int j = 0; j < vectors; j++) a[j] = V_FMA(q, V_LOAD(x + k * C + j * VL), a[j]);
+    }
+    for (int j = 0; j < vectors; j++) V_STORE(d + j * VL, a[j]);
+}
+
+static void h_wide_pixels(void *d_, const void *s_, const row_taps *t)
+{
+    const float *s = s_, *w = t->weights;
+    const int64_t C = t->inner;
+    float *d = d_;
+    if (C < VL) { h_wide_f32(d_, s_, t); return; }
+    for (int64_t o = 0; o < t->m; o++, d += C, w += t->taps_max) {
+        const float *x = s + t->first[o] * C;
+        const int32_t count = t->count[o];
+        int64_t c = 0;
+        if (count < 2) { h_wide_range_f32(d_, s_, t, o, o + 1); continue; }
+        for (; c + 4 * VL <= C; c += 4 * VL) wide_pixel(d + c, x + c, w, count, C, 4);
+        for (; c < C; c += VL) {                    /* the last vector overlaps the one before */
+            const int64_t at = i64min(c, C - VL);
+            wide_pixel(d + at, x + at, w, count, C, 1);
+        }
+    }
+}
+
 /* v_sum_f32 with two and four taps in as few instructions as short rows deserve. */
 static void v_short_f32(void *restrict d, const void *const *rows, const void *w, int64_t n, int32_t taps, int32_t last)
 {
@@ -69,7 +120,9 @@ static void v_short_f32(void *restrict d, const void *const *rows, const void *w
     } else if (taps == 4) {
         const float *x[4] = { rows[0], rows[1], rows[2], rows[3] };
         v_body(d, x, w, n, 4, 0);
-    } else
+    } else if (taps > 4)
+        v_many(d, rows, w, n, taps);
+    else
         v_sum_f32(d, rows, w, n, taps, last);
 }
 

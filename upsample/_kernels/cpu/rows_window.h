@@ -20,6 +20,9 @@ typedef __m512i vi;
 #define V_LOAD_FIRST(p, n) _mm512_maskz_loadu_ps((__mmask16)((n) >= 16 ? 0xffff : (n) <= 0 ? 0 : (1 << (n)) - 1), p)
 #define V_STORE(p, x) _mm512_storeu_ps(p, x)
 #define V_STORE_FIRST(p, x, n) _mm512_mask_storeu_ps(p, (__mmask16)((1 << (n)) - 1), x)
+#define V_STORE_LAST(p, x, n) _mm512_mask_storeu_ps(p, (__mmask16)(0xffff0000 >> (n)), x)
+#define V_LANES(p) _mm512_loadu_si512(p)
+#define SPLAT(v) _mm512_set1_ps(v)
 #define V_MUL(a, b) _mm512_mul_ps(a, b)
 #define V_DIV(a, b) _mm512_div_ps(a, b)
 #define V_ADD(a, b) _mm512_add_ps(a, b)
@@ -48,6 +51,9 @@ INLINE __m256i lanes_below(int64_t n)
 #define V_LOAD_FIRST(p, n) _mm256_maskload_ps(p, lanes_below(n))
 #define V_STORE(p, x) _mm256_storeu_ps(p, x)
 #define V_STORE_FIRST(p, x, n) _mm256_maskstore_ps(p, lanes_below(n), x)
+#define V_STORE_LAST(p, x, n) _mm256_maskstore_ps(p, _mm256_xor_si256(lanes_below(8 - (n)), _mm256_set1_epi32(-1)), x)
+#define V_LANES(p) _mm256_loadu_si256((const __m256i *)(p))
+#define SPLAT(v) _mm256_set1_ps(v)
 #define V_MUL(a, b) _mm256_mul_ps(a, b)
 #define V_DIV(a, b) _mm256_div_ps(a, b)
 #define V_ADD(a, b) _mm256_add_ps(a, b)
@@ -69,10 +75,11 @@ typedef __m256 vm;
 #endif
 
 #define WINDOW_TAPS_MAX 12      /* beyond it other forms win */
-#define HALF_TAPS_MAX 12        /* of rows_half.h, whose table is its weights alone */
+#define HALF_TAPS_MAX 12        /* of rows_half.h, whose table is its weights and those of the ends */
+#define HALF_BYTES (64 + (2 * (HALF_TAPS_MAX + 1) + 1) * VL * 4)
 #define EDGES_MAX 4             /* of rows_pair.h: windows at one end */
 #define BYTE_PAIRS_MAX 32
-enum { COUNTS_EQUAL, COUNTS_DIFFER, COUNTS_BOX };
+enum { COUNTS_EQUAL, COUNTS_DIFFER, COUNTS_EMPTY, COUNTS_BOX };    /* EMPTY: as DIFFER, and some outputs have no tap */
 
 /* ---- float32 ------------------------------------------------------------ */
 
@@ -102,11 +109,7 @@ INLINE void window_f32(float *restrict d, const float *restrict s, const row_tap
             a = V_FMA(TAP(0), V_LOAD(w), V_MUL(TAP(1), V_LOAD(w + VL)));
             for (int k = 2; k < K; k++) a = V_FMA(TAP(k), V_LOAD(w + k * VL), a);
         } else {
-#if VL == 16
-            vi c = _mm512_loadu_si512(count + b * VL);
-#else
-            vi c = _mm256_loadu_si256((const __m256i *)(count + b * VL));
-#endif
+            vi c = V_LANES(count + b * VL);
             vf x0 = TAP(0);
             if (counts == COUNTS_BOX) {
                 a = x0;
@@ -119,6 +122,7 @@ INLINE void window_f32(float *restrict d, const float *restrict s, const row_tap
             } else {
                 vf w0 = V_LOAD(w);
                 a = V_MUL(x0, w0);
+                if (counts == COUNTS_EMPTY) a = V_SELECT(V_MORE(c, 0), a, SPLAT(0));
                 if (K > 1) a = V_SELECT(V_MORE(c, 1), V_FMA(x0, w0, V_MUL(TAP(1), V_LOAD(w + VL))), a);
                 for (int k = 2; k < K; k++) a = V_SELECT(V_MORE(c, k), V_FMA(TAP(k), V_LOAD(w + k * VL), a), a);
             }
@@ -145,6 +149,7 @@ INLINE void window_f32(float *restrict d, const float *restrict s, const row_tap
 DEFINE_WINDOWS_F32(window_f32_two, 2, COUNTS_EQUAL)
 DEFINE_WINDOWS_F32(window_f32_four, 4, COUNTS_EQUAL)
 DEFINE_WINDOWS_F32(window_f32_any, t->taps_max, COUNTS_DIFFER)
+DEFINE_WINDOWS_F32(window_f32_empty, t->taps_max, COUNTS_EMPTY)
 DEFINE_WINDOWS_F32(window_f32_box, t->taps_max, COUNTS_BOX)
 
 /* ---- 8-bit scheme: two taps per multiply-add of 16-bit pairs ------------- */
@@ -239,7 +244,7 @@ DEFINE_WINDOW_BYTES(i8, 1)
 INLINE int64_t tap_at(const row_taps *t, int form, int64_t o, int32_t k)
 {
     if (form == FORM_FIXED) return t->index[k * t->m + o];
-    return t->first[o] + (k < t->count[o] ? k : t->count[o] - 1);
+    return t->first[o] + (k < t->count[o] ? k : t->count[o] > 0 ? t->count[o] - 1 : 0);
 }
 
 INLINE double tap_weight(const row_taps *t, int acc, int form, int64_t o, int32_t k)
@@ -268,7 +273,9 @@ static int64_t window_bytes_needed(int acc, int32_t taps_max, int64_t outputs)
 {
     int64_t blocks = (outputs + VL - 1) / VL;
     if (acc == ACC_F32)
-        return taps_max > WINDOW_TAPS_MAX ? (taps_max <= HALF_TAPS_MAX + 1 ? 64 : 0) : blocks * taps_max * (4 + VL + 4 * VL) + blocks * VL * 4 + 4 * 64 + 3 * VL;
+        return taps_max > HALF_TAPS_MAX + 1 ? 0
+             : i64max(HALF_BYTES, taps_max > WINDOW_TAPS_MAX ? 0
+                                : blocks * taps_max * (4 + VL + 4 * VL) + blocks * VL * 4 + 4 * 64 + 3 * VL);
     /* in float64 there are only the few windows of rows_pair.h, at most four at either end, of eight lanes */
     if (acc == ACC_F64) return VL == 16 && (taps_max == 2 || taps_max == 4) ? 2 * EDGES_MAX * taps_max * (4 + 9 * 8) + 3 * 8 + 2 * 64 : 0;
     if ((taps_max + 1) / 2 > BYTE_PAIRS_MAX) return 0;
@@ -299,6 +306,8 @@ static void pack_f32(row_taps *t, int form, char *memory)
     const int64_t loads = widest <= VL ? 1 : widest <= 2 * VL ? 2 : 4;
     const int one = loads == 4 || (form == FORM_FIXED && loads == 1 && spans_fit(t, form, K, 1));
     if (loads == 4 && !spans_fit(t, form, K, 4)) return;
+    int empty = 0;
+    for (int64_t o = 0; o < t->m && form == FORM_WIDE; o++) empty |= t->count[o] < 1;
     int32_t *left = (int32_t *)memory, *counts;
     float *w = (float *)(memory + ((blocks * K * 4 + 63) & ~63));
     uint8_t *pick = (uint8_t *)(w + blocks * K * VL);
@@ -322,7 +331,8 @@ static void pack_f32(row_taps *t, int form, char *memory)
     t->block_counts = counts;
     t->one_load = one && loads == 1;
     if (form == FORM_FIXED && loads == 1 && n >= VL) t->pair = PAIR_WINDOWS;
-    const h_fn *with = form == FORM_BOX ? window_f32_box : form == FORM_WIDE ? window_f32_any : K == 2 ? window_f32_two : window_f32_four;
+    const h_fn *with = form == FORM_BOX ? window_f32_box : form == FORM_WIDE ? (empty ? window_f32_empty : window_f32_any)
+                     : K == 2 ? window_f32_two : window_f32_four;
     t->window = with[loads / 2];
 }
 
@@ -367,9 +377,6 @@ static void pack_bytes(row_taps *t, int acc, int form, char *memory)
 static void window_pack(row_taps *t, int acc, int form, char *memory)
 {
     if (form != FORM_FIXED && form != FORM_WIDE && form != FORM_BOX) return;
-    if (form != FORM_FIXED)
-        for (int64_t o = 0; o < t->m; o++)
-            if (t->count[o] < 1) return;
     if (acc == ACC_F32 && t->taps_max <= WINDOW_TAPS_MAX) pack_f32(t, form, memory);
     else if (acc != ACC_F32) pack_bytes(t, acc, form, memory);
 }

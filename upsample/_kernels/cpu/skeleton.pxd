@@ -74,9 +74,9 @@ cdef extern from "taps.h" nogil:
     ctypedef struct antialias_output:
         int64_t lo
         int32_t count
-    antialias_output long_output(const axis_recipe *a, int64_t o)
+    antialias_output long_output(const axis_recipe *a, int64_t o, double *scratch)
     void long_weights(const axis_recipe *a, antialias_output *p, int64_t k0, int64_t k1, void *w, double *scratch)
-    int uniform_count(const axis_recipe *a)
+    int64_t taps_scratch(const axis_recipe *a)
 
 
 cdef extern from "runtime.h" nogil:

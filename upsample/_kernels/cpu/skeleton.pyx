@@ -408,19 +408,22 @@ cdef inline void make_row(const job *j, const run_state *s, char *row, int64_t z
 
 cdef void make_long_row(const job *j, const run_state *s, char *row, int64_t z, int64_t y) noexcept nogil:
     """One output along W from very many taps: neither its weights nor its samples are ever held whole."""
-    cdef antialias_output p = long_output(&j.w.recipe, s.tile.src)      # the tile is one output; src is its number
+    cdef double *build = <double *>(s.scratch + j.at_build)
+    cdef antialias_output p = long_output(&j.w.recipe, s.tile.src, build)       # the tile is one output; src is its number
     cdef int64_t first = p.lo - j.w.recipe.in_start, step = max64(1, PART_SAMPLES // j.inner), k = 0, stop
     cdef const char *line = s.x + z * s.sx.d + y * s.sx.h
     cdef const char *part
     cdef char *weights = s.scratch + j.at_w
     cdef char *total = s.scratch + j.at_long
+    if p.count == 0:
+        memset(total, 0, j.inner * j.sum_size)
     while k < p.count:
         stop = min64(k + max64(step, 2), p.count)
         part = line + (first + k) * j.inner * j.sample
         if j.load != NULL:
             j.load(s.scratch + j.at_line, part, (stop - k) * j.inner)
             part = s.scratch + j.at_line
-        long_weights(&j.w.recipe, &p, k, stop, weights, <double *>(s.scratch + j.at_build))
+        long_weights(&j.w.recipe, &p, k, stop, weights, build)
         j.level.part[j.acc](total, part, weights if j.w.weight_size else NULL, stop - k, j.inner, k == 0)
         k = stop
     j.level.part_end[j.acc][0 if j.w.weight_size else 1](
@@ -779,14 +782,14 @@ def prepare(str dtype, int64_t sample, int64_t outer, int64_t inner, sizes, maps
                 j.load, j.store = level.load[j.dtype][j.acc], level.store[j.dtype][j.acc]
         if j.w.weight_size == 0:
             j.form = FORM_BOX
-        elif j.w.recipe.taps_max in (2, 4) and (j.acc >= ACC_U8 or uniform_count(&j.w.recipe)):
+        elif j.w.recipe.taps_max in (2, 4) and (j.acc >= ACC_U8 or j.w.recipe.uniform):
             j.form = FORM_FIXED
         else:
             j.form = FORM_WIDE
         j.square = j.acc <= ACC_F64 and j.d.recipe.taps_max == 2 and j.h.recipe.taps_max == 2 and (
-            j.d.weight_size != 0 and j.h.weight_size != 0 and uniform_count(&j.d.recipe) and uniform_count(&j.h.recipe))
+            j.d.weight_size != 0 and j.h.weight_size != 0 and j.d.recipe.uniform and j.h.recipe.uniform)
         j.pixels = j.form == FORM_FIXED and j.acc <= ACC_F64 and j.load == NULL and not j.d.has_pass and (
-            j.h.recipe.taps_max == 2 and j.h.weight_size != 0 and uniform_count(&j.h.recipe) and j.w.recipe.taps_max == 2 and inner >= DIRECT_CHANNELS)
+            j.h.recipe.taps_max == 2 and j.h.weight_size != 0 and j.h.recipe.uniform and j.w.recipe.taps_max == 2 and inner >= DIRECT_CHANNELS)
         j.plain_h = j.h.has_pass and not j.d.has_pass and not j.pixels and j.h.weight_size != 0 and j.h.recipe.taps_max <= ROW_GROUP
         if j.acc in (ACC_F32, ACC_U8) and j.h.has_pass and not j.d.has_pass and (j.form == FORM_BOX) == (j.h.weight_size == 0) and (
                 j.form == FORM_BOX or j.form == FORM_FIXED and j.w.recipe.taps_max == j.h.recipe.taps_max == 2) and (
@@ -855,8 +858,8 @@ def prepare(str dtype, int64_t sample, int64_t outer, int64_t inner, sizes, maps
         if a.has_pass and a.block >= a.m:
             keep[name] = bytes_
             bytes_ += axis_table_bytes(a, a.m)
-    cdef int64_t build = align64(8 * max64(4, max64(j.d.recipe.taps_max, max64(
-        j.h.recipe.taps_max, PART_SAMPLES if j.long_taps else K))))
+    cdef int64_t build = align64(8 * max64(taps_scratch(&j.d.recipe), max64(
+        taps_scratch(&j.h.recipe), PART_SAMPLES if j.long_taps else taps_scratch(&j.w.recipe))))
     if keep_w:
         keep["w"] = bytes_
         bytes_ += align64(j.tiles * sizeof(row_taps)) + j.tiles * row_table_bytes(j, j.tile)
@@ -888,7 +891,7 @@ def prepare(str dtype, int64_t sample, int64_t outer, int64_t inner, sizes, maps
                 tile_in = max64(tile_in, j.tile_taps[t].n)
         else:
             tile_in = min64(j.w.n, <int64_t>(<double>j.tile * j.w.n / j.w.m) + 2 * K + 8)
-            if j.w.recipe.scale > 0:
+            if j.w.recipe.scale > 0 and not j.w.recipe.transposed:
                 tile_in = min64(j.w.n, max64(tile_in, <int64_t>(j.tile / j.w.recipe.scale) + 2 * K + 8))
         if j.load != NULL:
             j.line_bytes = align64(tile_in * inner * j.stored)

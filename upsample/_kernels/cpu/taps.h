@@ -11,6 +11,9 @@
  * fma() or fmaf() and the file is compiled without contraction, so a table has
  * the same bits on every machine (lanczos: wherever the C library's sin has).
  *
+ * A transposed recipe is the same recipe with a flag: its taps are those of the
+ * forward map, told by input instead of by output.
+ *
  * Positions are those of the whole axis minus `in_start`: a window (a chunk of
  * a larger axis) has the weights of the whole, and clipping to the window's own
  * ends gives the same samples, since a window holds every sample it needs.
@@ -20,6 +23,7 @@
 
 #include <math.h>
 #include <stdint.h>
+#include <string.h>
 
 enum { FILTER_NEAREST, FILTER_NEAREST_EXACT, FILTER_LINEAR, FILTER_CUBIC, FILTER_AREA,
        FILTER_TRIANGLE_AA, FILTER_CUBIC_AA, FILTER_LANCZOS_AA };
@@ -28,11 +32,15 @@ enum { FILTER_NEAREST, FILTER_NEAREST_EXACT, FILTER_LINEAR, FILTER_CUBIC, FILTER
 enum { COORDS_DIRECT32, COORDS_TORCH32, COORDS_TORCH64, COORDS_RATIONAL };
 enum { WEIGHTS_NONE, WEIGHTS_F32, WEIGHTS_F64, WEIGHTS_I16 };
 
+/* Sizes, window, filter and coordinates are always the forward map's; `weights`, `taps_max` and `uniform` are those of the
+ * map itself. */
 typedef struct {
     int64_t n, m;               /* whole axis: inputs, outputs */
     int64_t out_start, out_stop, in_start, in_stop;
     double scale;               /* the user's factor, or 0 where the sizes decide */
     int32_t filter, coords, weights, align_corners, shift, taps_max;
+    int32_t transposed, forward_taps;   /* whether outputs and inputs have changed places; the forward map's taps_max */
+    int32_t uniform;            /* every output has taps_max taps (positions beyond the axis clip to its ends) */
 } axis_recipe;
 
 typedef struct { __int128 step, offset; uint64_t den; } axis_fraction;   /* c = (step*i + offset) / den */
@@ -318,7 +326,7 @@ static inline float keys_f32(float x)
  * torch's float32 rule everything is float32; otherwise weights are made in
  * float64 (and stored in float32 or int16 where the plan says so). */
 typedef struct {
-    int64_t lo, whole;          /* first tap; integer part of the centre */
+    int64_t lo, whole;          /* first tap; integer part of the centre (transposed: the output itself) */
     int32_t count;
     float center, inv, sum;     /* COORDS_TORCH32 */
     double part, inv64, sum64;  /* the others: whole + part, so that far positions keep their fraction */
@@ -423,12 +431,6 @@ static inline int16_t quantised(double w, int shift)
     return (int16_t)(v >= 0 ? v + 0.5 : v - 0.5);
 }
 
-/* Whether every output has taps_max taps (positions beyond the axis clip to its ends). */
-static inline int uniform_count(const axis_recipe *a)
-{
-    return a->filter <= FILTER_CUBIC && a->weights != WEIGHTS_I16;
-}
-
 /* Weights of one output in the 8-bit scheme, before quantisation. */
 static inline void integer_source(const axis_recipe *a, int64_t i, int64_t *first, int32_t *taps, double *w)
 {
@@ -480,7 +482,7 @@ static inline int32_t integer_shift(const axis_recipe *a)
 
 /* Taps of outputs [lo, hi) of the window; `w` has taps_max slots per output and
  * those past `count` are zero.  `scratch` holds max(taps_max, 4) doubles. */
-static inline void build_taps(const axis_recipe *a, int64_t lo, int64_t hi, int64_t *first, int32_t *count, void *w,
+static inline void forward_taps(const axis_recipe *a, int64_t lo, int64_t hi, int64_t *first, int32_t *count, void *w,
                        double *scratch)
 {
     int64_t b[TAPS_BLOCK], K = a->taps_max;
@@ -527,7 +529,7 @@ static inline void build_taps(const axis_recipe *a, int64_t lo, int64_t hi, int6
 /* ---- outputs of very many taps, a part at a time ------------------------- */
 
 /* Locate output o of a window's area or antialias map and make the sum of its weights. */
-static inline antialias_output long_output(const axis_recipe *a, int64_t o)
+static inline antialias_output forward_long_output(const axis_recipe *a, int64_t o)
 {
     antialias_output p = { 0, 0, 0, 0, 1.0f, 0, 0, 1.0, 0 };
     if (a->filter == FILTER_AREA) area_bin(a, o + a->out_start, &p.lo, &p.count);
@@ -539,7 +541,7 @@ static inline antialias_output long_output(const axis_recipe *a, int64_t o)
 }
 
 /* Weights [k0, k1) of that output; `scratch` holds k1 - k0 doubles. */
-static inline void long_weights(const axis_recipe *a, antialias_output *p, int64_t k0, int64_t k1, void *w, double *scratch)
+static inline void forward_long_weights(const axis_recipe *a, antialias_output *p, int64_t k0, int64_t k1, void *w, double *scratch)
 {
     if (a->weights == WEIGHTS_NONE) return;
     if (a->coords == COORDS_TORCH32) { antialias_weights_f32(a, p, k0, k1, (float *)w); return; }
@@ -548,6 +550,254 @@ static inline void long_weights(const axis_recipe *a, antialias_output *p, int64
         if (a->weights == WEIGHTS_F32) ((float *)w)[k] = (float)scratch[k];
         else if (a->weights == WEIGHTS_I16) ((int16_t *)w)[k] = quantised(scratch[k], a->shift);
     }
+}
+
+/* ---- transposed maps ------------------------------------------------------ */
+
+/* The adjoint of a pass: input j of the forward map becomes an output, whose taps are the forward outputs that j is a tap
+ * of.  They lie side by side, for neither the first nor the last tap of an output ever decreases.  So the forward's taps
+ * are made block by block, in ascending order, and each weight is put into the row of its input; taps that were clipped
+ * to one end sample are added up there.
+ *
+ * A final tap of weight zero is no tap, nor are zeros at a row's end: they would let a non-finite sample where it does not
+ * belong, and cost time.  (A first tap of weight zero stays, so that `first` never decreases here either.)  All of this is
+ * decided output by output, hence the same in every window and tile. */
+
+enum { TRANSPOSED_PART = 512, TRANSPOSED_SCRATCH = 2 * TRANSPOSED_PART };
+/* Longer axes, and longer sums, get a bound instead of the exact number of taps. */
+#define TRANSPOSED_SCAN ((int64_t)1 << 22)
+
+static inline int sums_unweighted(const axis_recipe *a)
+{
+    return a->filter <= FILTER_NEAREST_EXACT || a->filter == FILTER_AREA;
+}
+
+/* The forward map of a transposed one, in coordinates of the whole axis. */
+static inline axis_recipe forward_of(const axis_recipe *a)
+{
+    axis_recipe f = *a;
+    f.transposed = 0;
+    f.taps_max = a->forward_taps;
+    f.out_start = f.in_start = 0;
+    if (sums_unweighted(a)) f.weights = WEIGHTS_NONE;
+    return f;
+}
+
+/* First and last input of forward output i. */
+static inline void forward_extent(const axis_recipe *f, int64_t i, int64_t *first, int64_t *last)
+{
+    int64_t b, end = f->n - 1;
+    double t;
+    int32_t taps = 1;
+    if (f->filter <= FILTER_NEAREST_EXACT) nearest_block(f, i, 1, &b);
+    else if (f->filter == FILTER_AREA) area_bin(f, i, &b, &taps);
+    else if (f->filter == FILTER_LINEAR || f->filter == FILTER_CUBIC) {
+        coords_block(f, i, 1, &b, &t);
+        if (f->filter == FILTER_CUBIC) b--;
+        taps = f->filter == FILTER_CUBIC ? 4 : 2;
+    } else {
+        antialias_output p = antialias_locate(f, i);
+        b = p.lo;
+        taps = p.count;
+    }
+    *first = i64max(0, i64min(b, end));
+    *last = i64max(0, i64min(b + taps - 1, end));
+}
+
+/* The forward outputs [*i0, *i1) within the window that have a tap among inputs [j0, j1). */
+static inline void outputs_of(const axis_recipe *a, const axis_recipe *f, int64_t j0, int64_t j1, int64_t *i0, int64_t *i1)
+{
+    int64_t lo = a->out_start, hi = a->out_stop, first, last;
+    while (lo < hi) {
+        int64_t middle = lo + (hi - lo) / 2;
+        forward_extent(f, middle, &first, &last);
+        if (last < j0) lo = middle + 1;
+        else hi = middle;
+    }
+    *i0 = lo;
+    hi = a->out_stop;
+    while (lo < hi) {
+        int64_t middle = lo + (hi - lo) / 2;
+        forward_extent(f, middle, &first, &last);
+        if (first < j1) lo = middle + 1;
+        else hi = middle;
+    }
+    *i1 = lo;
+}
+
+/* Rows of inputs [j0, j1), K weights each; a row's `first` is -1 until it has a tap, and stays where it is given. */
+typedef struct { int64_t j0, j1, K, *first; int32_t *count, weights; void *w; } tap_rows;
+
+static inline void put_tap(const tap_rows *t, int64_t i, int64_t j, double w, int final)
+{
+    int64_t r = j - t->j0;
+    if (r < 0 || j >= t->j1 || (final && w == 0)) return;
+    if (t->first[r] < 0) t->first[r] = i;
+    int64_t k = i - t->first[r];
+    if (k >= t->K) return;                        /* never: K is at least what a scan or the bound found */
+    if (w != 0 || k == 0) t->count[r] = (int32_t)i64max(t->count[r], k + 1);
+    if (!t->w) return;
+    if (t->weights == WEIGHTS_F32) ((float *)t->w)[r * t->K + k] += (float)w;
+    else ((double *)t->w)[r * t->K + k] += w;
+}
+
+static inline double weight_at(const void *w, int64_t k, int32_t weights)
+{
+    return weights == WEIGHTS_F32 ? (double)((const float *)w)[k] : ((const double *)w)[k];
+}
+
+/* Not zero, save at the ends of an output where its weight is zero. */
+static inline double antialias_ends(const axis_recipe *f, const antialias_output *p, int64_t k)
+{
+    if (k > 0 && k < p->count - 1) return 1.0;
+    return f->coords == COORDS_TORCH32 ? (double)antialias_raw_f32(f, p, k) : antialias_raw_f64(f, p, k);
+}
+
+/* One output of an area or antialias map; only the part of it that lies in the rows is made. */
+static inline void put_wide(const axis_recipe *f, const tap_rows *t, int64_t i, double *scratch)
+{
+    antialias_output p = { 0, 0, 0, 0, 1.0f, 0, 0, 1.0, 0 };
+    if (f->filter == FILTER_AREA) area_bin(f, i, &p.lo, &p.count);
+    else p = antialias_locate(f, i);
+    int64_t k0 = i64max(0, t->j0 - p.lo), k1 = i64min(p.count, t->j1 - p.lo);
+    if (f->filter == FILTER_AREA) {
+        double each = t->weights == WEIGHTS_F32 ? (double)(1.0f / (float)p.count) : 1.0 / (double)p.count;
+        for (int64_t k = k0; k < k1; k++) put_tap(t, i, p.lo + k, each, 0);
+        return;
+    }
+    if (k0 >= k1) return;
+    if (!t->w) {                                  /* rows are counted: no weight within a filter's support is zero */
+        for (int64_t k = k0; k < k1; k++) put_tap(t, i, p.lo + k, antialias_ends(f, &p, k), k == p.count - 1);
+        return;
+    }
+    if (p.count <= TRANSPOSED_PART) k0 = 0, k1 = p.count;       /* the sum is made on the way */
+    else antialias_total(f, &p);
+    for (int64_t k = k0; k < k1; k += TRANSPOSED_PART) {
+        int64_t stop = i64min(k + TRANSPOSED_PART, k1);
+        forward_long_weights(f, &p, k, stop, scratch, scratch + TRANSPOSED_PART);
+        for (int64_t q = k; q < stop; q++) put_tap(t, i, p.lo + q, weight_at(scratch, q - k, f->weights), q == p.count - 1);
+    }
+}
+
+/* Put the taps of forward outputs [i0, i1) into their rows; `scratch` holds TRANSPOSED_SCRATCH doubles. */
+static inline void put_taps(const axis_recipe *f, const tap_rows *t, int64_t i0, int64_t i1, double *scratch)
+{
+    enum { BLOCK = TRANSPOSED_PART / 4 };         /* four weights of float64 each, at the most */
+    int64_t first[BLOCK], end = f->n - 1;
+    int32_t count[BLOCK];
+    if (f->filter >= FILTER_AREA) {
+        for (int64_t i = i0; i < i1; i++) put_wide(f, t, i, scratch);
+        return;
+    }
+    for (; i0 < i1; i0 += BLOCK) {
+        int64_t size = i64min(BLOCK, i1 - i0);
+        forward_taps(f, i0, i0 + size, first, count, f->weights == WEIGHTS_NONE ? 0 : scratch, 0);
+        for (int64_t o = 0; o < size; o++)
+            for (int32_t k = 0; k < count[o]; k++) {
+                double w = f->weights == WEIGHTS_NONE ? 1.0 : weight_at(scratch, o * f->taps_max + k, f->weights);
+                put_tap(t, i0 + o, i64max(0, i64min(first[o] + k, end)), w, k == count[o] - 1);
+            }
+    }
+}
+
+static inline void transposed_taps(const axis_recipe *a, int64_t lo, int64_t hi, int64_t *first, int32_t *count, void *w,
+                                   double *scratch)
+{
+    const axis_recipe f = forward_of(a);
+    const tap_rows t = { a->in_start + lo, a->in_start + hi, w ? a->taps_max : INT64_MAX, first, count, a->weights, w };
+    int64_t i0, i1, known;
+    for (int64_t r = 0; r < hi - lo; r++) { first[r] = -1; count[r] = 0; }
+    if (w) memset(w, 0, (size_t)((hi - lo) * a->taps_max * (a->weights == WEIGHTS_F32 ? 4 : 8)));
+    outputs_of(a, &f, t.j0, t.j1, &i0, &i1);
+    put_taps(&f, &t, i0, i1, scratch);
+    /* rows without taps: anywhere that keeps the order */
+    known = i64min(i0, a->out_stop - 1);
+    for (int64_t r = 0; r < hi - lo; r++)
+        if (first[r] >= 0) { known = first[r]; break; }
+    for (int64_t r = 0; r < hi - lo; r++) {
+        if (first[r] >= 0) known = first[r];
+        first[r] = known - a->out_start;
+    }
+}
+
+/* Set taps_max and uniform of a transposed map: by looking at every row, or on a long axis by a bound.
+ *
+ * Outputs i0 < i1 that share an input have first(i1) <= last(i0), so their coordinates are less than `forward_taps` apart;
+ * half a sample more where the first ones are clamped, and twice the error of a float32 coordinate below 2^22. */
+static inline int64_t transposed_limits(axis_recipe *a, double *scratch)
+{
+    enum { ROWS = 1024 };
+    int64_t first[ROWS], most = 1, least = INT64_MAX, n = a->in_stop - a->in_start, m = a->out_stop - a->out_start;
+    int32_t count[ROWS];
+    a->uniform = 0;
+    if (i64max(n, m) > TRANSPOSED_SCAN || m > 4 * TRANSPOSED_SCAN / a->forward_taps) {
+        double r = a->filter == FILTER_AREA ? (double)a->n / (double)a->m : ratio_f64(a);
+        double error = a->coords == COORDS_RATIONAL ? 0.01 : 0.5;
+        double bound = r > 0 ? (a->forward_taps + 0.5 + 2 * error) / r + 1 : (double)m;
+        return bound < (double)m ? (int64_t)bound : m;
+    }
+    for (int64_t at = 0; at < n; at += ROWS) {
+        int64_t size = i64min(ROWS, n - at);
+        transposed_taps(a, at, at + size, first, count, 0, scratch);
+        for (int64_t r = 0; r < size; r++) {
+            most = i64max(most, count[r]);
+            least = i64min(least, count[r]);
+        }
+    }
+    a->uniform = least == most;
+    return most;
+}
+
+/* ---- either kind ----------------------------------------------------------- */
+
+/* Doubles of scratch that build_taps needs. */
+static inline int64_t taps_scratch(const axis_recipe *a)
+{
+    return a->transposed ? TRANSPOSED_SCRATCH : i64max(a->taps_max, 4);
+}
+
+/* Taps of outputs [lo, hi) of the window; `w` has taps_max slots per output, those past `count` are zero. */
+static inline void build_taps(const axis_recipe *a, int64_t lo, int64_t hi, int64_t *first, int32_t *count, void *w,
+                              double *scratch)
+{
+    (a->transposed ? transposed_taps : forward_taps)(a, lo, hi, first, count, w, scratch);
+}
+
+/* An output of very many taps; `scratch` as for build_taps.  Its first tap is lo - in_start. */
+static inline antialias_output long_output(const axis_recipe *a, int64_t o, double *scratch)
+{
+    enum { PART = 256 };
+    if (!a->transposed) return forward_long_output(a, o);
+    antialias_output p = { 0, 0, 0, 0, 1.0f, 0, 0, 1.0, 0 };
+    const axis_recipe f = forward_of(a);
+    int64_t first = -1, i0, i1, j = a->in_start + o;
+    int32_t count = 0;
+    const tap_rows t = { j, j + 1, INT64_MAX, &first, &count, a->weights, 0 };
+    outputs_of(a, &f, j, j + 1, &i0, &i1);
+    for (int64_t i = i0; i < i1 && first < 0; i += PART) put_taps(&f, &t, i, i64min(i + PART, i1), scratch);
+    i0 = first < 0 ? i64min(i0, a->out_stop - 1) : first;
+    p.count = first < 0 ? 0 : 1;
+    for (int64_t i = i1; i > i0 && p.count; i -= PART) {        /* the last one that counts, from the end */
+        int64_t from = i64max(i0, i - PART), base = i64max(i0, from - 1);
+        first = base;
+        count = 0;
+        put_taps(&f, &t, from, i, scratch);
+        if (count > 1 || base == i0) { p.count = (int32_t)(base + i64max(count, 1) - i0); break; }
+    }
+    p.whole = j;
+    p.lo = i0 - a->out_start + a->in_start;
+    return p;
+}
+
+static inline void long_weights(const axis_recipe *a, antialias_output *p, int64_t k0, int64_t k1, void *w, double *scratch)
+{
+    if (!a->transposed) { forward_long_weights(a, p, k0, k1, w, scratch); return; }
+    const axis_recipe f = forward_of(a);
+    int64_t first = p->lo - a->in_start + a->out_start + k0;
+    int32_t count = 0;
+    const tap_rows t = { p->whole, p->whole + 1, k1 - k0, &first, &count, a->weights, w };
+    memset(w, 0, (size_t)((k1 - k0) * (a->weights == WEIGHTS_F32 ? 4 : 8)));
+    put_taps(&f, &t, first, first + k1 - k0, scratch);
 }
 
 #endif

@@ -69,6 +69,9 @@ def band(axis_map: Any) -> list[tuple[int, np.ndarray]]:
     wide = np.int64 if axis_map.acc == "int32" else np.float64
     rows = []
     for o in range(axis_map.m):
+        if count[o] == 0:  # nothing reaches this output: it is zero
+            rows.append((0, np.zeros(0, wide)))
+            continue
         columns = np.clip(first[o] + np.arange(count[o]), 0, axis_map.n - 1)
         row = np.zeros(columns[-1] - columns[0] + 1, wide)
         np.add.at(row, columns - columns[0], 1 if weights is None else weights[o, : count[o]].astype(wide))
