@@ -43,19 +43,24 @@ class Cpu:
         if groups is None:
             transposed = Transposed(self, plan)
             return transposed.kernel if isinstance(transposed.kernel, str) else transposed
-        outer, d, h, w, inner = groups
-        maps = {p.axis: p.map for p in plan.passes}
-        made = skeleton.prepare(
-            plan.dtype.name,
-            plan.dtype.itemsize,
-            _size(plan, outer),
-            _size(plan, inner),
-            [_size(plan, d), _size(plan, h), _size(plan, w)],
-            [maps.get(g[0]) if g else None for g in (d, h, w)],
-        )
+        made = job_for(plan, groups)
         if isinstance(made, str):
             return made
         return skeleton.CpuKernel(made, plan.dtype, plan.shape, plan.out_shape, groups)
+
+
+def job_for(plan: Plan, groups: tuple[tuple[int, ...], ...]) -> skeleton.Prepared | str:
+    """The plan as a job on groups of axes: outer, D, H, W and inner, of which D, H and W have one at the most."""
+    outer, d, h, w, inner = groups
+    maps = {p.axis: p.map for p in plan.passes}
+    return skeleton.prepare(
+        plan.dtype.name,
+        plan.dtype.itemsize,
+        _size(plan, outer),
+        _size(plan, inner),
+        [_size(plan, d), _size(plan, h), _size(plan, w)],
+        [maps.get(g[0]) if g else None for g in (d, h, w)],
+    )
 
 
 def _size(plan: Plan, axes: tuple[int, ...]) -> int:

@@ -130,6 +130,12 @@ cdef struct job:
     int64_t scratch_bytes
 
 
+# A job and the memory that it owns.
+cdef class Prepared:
+    cdef job j
+    cdef char *tables
+
+
 cdef struct strides3:
     int64_t outer, d, h
     bint stream             # an output: it leaves the cache, and its pages are there
