@@ -120,7 +120,7 @@ def work(shape: tuple[int, ...], dtype: Any, **arguments: Any) -> Work:
     if layout:
         w.layout = layout.encode()
         rank = sum(letter in "DHW" for letter in layout)
-    rank = rank or len(shape) - 2
+    rank = min(3, rank or len(shape) - 2)
     for field, kind in (("size", SIZE), ("scale_factor", SCALE)):
         value = arguments.pop(field, None)
         if value is not None:

@@ -13,7 +13,7 @@ from libc.stdint cimport int32_t, int64_t, uintptr_t
 from libc.stdlib cimport free, malloc
 from libc.string cimport memcpy, memset, strlen
 
-from upsample._kernels.cpu.skeleton cimport Prepared, execute, job, strides3
+from upsample._kernels.cpu.skeleton cimport STREAM_BYTES, Prepared, execute, job, strides3
 from upsample.capi cimport *
 
 import numpy as np
@@ -26,7 +26,6 @@ MODES = ("nearest", "nearest-exact", "linear", "bilinear", "bicubic", "trilinear
 NUMERICS = ("torch", "exact")
 
 cdef enum:
-    STREAM_BYTES = 32 << 20     # as Python calls do, of which a test tells
     MOST_BLOCKS = 8
 
 cdef extern from *:
@@ -152,7 +151,8 @@ cdef embedded(const upsample_work *w):
         raise _Argument(f"layout must be ASCII letters, got {text[0]}") from None
     if not 0 <= w.given <= UPSAMPLE_SIZE | UPSAMPLE_SCALE:
         raise _Argument(f"given must be UPSAMPLE_SIZE or UPSAMPLE_SCALE, got {w.given}")
-    cdef int rank = min(3, len([c for c in layout if c in "DHW"]) if layout else max(ndim - 2, 0))
+    # more axes than three have no numbers of their own: the front end says that there are too many
+    cdef int rank = len([c for c in layout if c in "DHW"]) if layout else max(ndim - 2, 0)
     return _embed.embed(
         shape,
         dtype_of(w),
@@ -160,8 +160,8 @@ cdef embedded(const upsample_work *w):
         _numbers(w.out_strides, ndim) if _any(w.out_strides, ndim) else None,
         layout,
         {
-            "size": _numbers(w.size, rank) if w.given & UPSAMPLE_SIZE else None,
-            "scale_factor": tuple([w.scale[i] for i in range(rank)]) if w.given & UPSAMPLE_SCALE else None,
+            "size": tuple([w.size[min(i, 2)] for i in range(rank)]) if w.given & UPSAMPLE_SIZE else None,
+            "scale_factor": tuple([w.scale[min(i, 2)] for i in range(rank)]) if w.given & UPSAMPLE_SCALE else None,
             "mode": _named(w.mode, MODES, "mode"),
             "align_corners": flags["align_corners"] or None,
             "recompute_scale_factor": flags["recompute_scale_factor"] or None,

@@ -203,13 +203,15 @@ __attribute__((weak, visibility("hidden"))) const upsample_table *upsample_api =
 static inline int upsample_import(void)
 {
     const upsample_table *t;
+    PyObject *module;
     if (upsample_api != NULL) return 0;
+    module = PyImport_ImportModule("upsample._capi");
+    if (module == NULL) return -1;
+    Py_DECREF(module);                  /* sys.modules keeps it */
     t = (const upsample_table *)PyCapsule_Import(UPSAMPLE_CAPSULE, 0);
     if (t == NULL) {
-        if (!PyErr_ExceptionMatches(PyExc_ImportError)) {
-            PyErr_Clear();
-            PyErr_SetString(PyExc_ImportError, "the installed upsample has no C interface (" UPSAMPLE_CAPSULE ")");
-        }
+        PyErr_Clear();
+        PyErr_SetString(PyExc_ImportError, "the installed upsample has no " UPSAMPLE_CAPSULE);
         return -1;
     }
     if (t->major != UPSAMPLE_API_MAJOR || t->minor < UPSAMPLE_API_MINOR

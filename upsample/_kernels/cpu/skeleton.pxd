@@ -81,6 +81,10 @@ cdef extern from "runtime.h" nogil:
     const row_table *best_level(int cap)
 
 
+cdef enum:
+    STREAM_BYTES = 32 << 20     # smaller outputs stay in the cache (measured: streaming below costs up to 3.7x)
+
+
 # The taps of an H or D axis for outputs [lo, hi).
 cdef struct axis_taps:
     int64_t lo, hi

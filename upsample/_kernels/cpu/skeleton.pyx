@@ -93,7 +93,6 @@ cdef enum:
     RING_BYTES = 1 << 20
     SMALL = 65536               # samples below which threads cost more than they bring
     STACK_SCRATCH = 24576
-    STREAM_BYTES = 32 << 20     # smaller outputs stay in the cache (measured: streaming below costs up to 3.7x)
     LONG_TAPS = 1 << 17         # more taps than this of one output are made and summed in parts
     PART_SAMPLES = 1 << 15      # ... of so many samples
     PACK_CHANNELS = 15          # more channels fill vectors without windows
