@@ -23,8 +23,10 @@ WINDOWS = sys.platform == "win32"
 
 # No contraction: a fused multiply-add stands only where the sources write one.
 FLAGS = ["-O3", "-std=gnu11", "-ffp-contract=off", "-fno-math-errno", "-fno-trapping-math"]
-if "-g" not in os.environ.get("CFLAGS", "").split():
+CFLAGS = os.environ.get("CFLAGS", "").split()
+if "-g" not in CFLAGS:
     FLAGS.append("-g0")  # debug information would be two thirds of the wheel
+FLAGS += [flag for flag in CFLAGS if flag in ("-O0", "-O1")]  # sanitizers take minutes a file at -O3
 LEVELS = {
     "baseline": [],
     "avx2": ["-mavx2", "-mfma", "-mf16c", "-mbmi2"],

@@ -78,6 +78,20 @@ def test_another_version_is_an_import_error_that_names_both(old: str, new: str, 
     assert "install a matching upsample" in said
 
 
+def test_the_lines_that_matter(tmp_path: Path) -> None:
+    """The page's first block, as it stands there, in a function."""
+    page = (building.ROOT / "docs" / "embedding.md").read_text(encoding="utf-8")
+    lines = page.partition("```c\n")[2].partition("```")[0]
+    assert len(lines.splitlines()) == 12
+    source = tmp_path / "lines.c"
+    source.write_text(
+        "#include <upsample.h>\nPyObject *f(const float *in, float *out, char *scratch);\n"
+        f"PyObject *f(const float *in, float *out, char *scratch)\n{{\n{lines}\n"
+        "upsample_release(kernel);\nPy_RETURN_NONE;\n}\n"
+    )
+    compile_strictly([source], tmp_path / "lines.o", "-std=c99", "-c")
+
+
 # ---- the examples -----------------------------------------------------------------------------------------
 
 
