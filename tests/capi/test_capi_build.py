@@ -129,7 +129,7 @@ def test_the_cpp_example(tmp_path: Path) -> None:
     compiler = building.compiler("CXX")
     library = Path(str(sysconfig.get_config_var("LIBDIR"))) / str(sysconfig.get_config_var("LDLIBRARY"))
     need(library.is_file(), f"the library of this Python, {library},")
-    where = run([sys.executable, "-m", "upsample.config", "--cmakedir"]).strip()
+    where = run([sys.executable, "-P", "-m", "upsample.config", "--cmakedir"]).strip()
     run(
         [cmake, "-B", "build", f"-DPython_EXECUTABLE={sys.executable}", f"-Dupsample_DIR={where}",
          f"-DCMAKE_CXX_COMPILER={compiler}"],
@@ -223,7 +223,7 @@ def test_the_configuration_program(capsys: pytest.CaptureFixture[str]) -> None:
         with pytest.raises(SystemExit) as info:
             config.main(wrong)
         assert info.value.code == 2
-    assert run([sys.executable, "-W", "error", "-m", "upsample.config", "--version"]) == f"{version}\n"
+    assert run([sys.executable, "-P", "-W", "error", "-m", "upsample.config", "--version"]) == f"{version}\n"
 
 
 @pytest.fixture(params=["where it is installed", "moved elsewhere"])

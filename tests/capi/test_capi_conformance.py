@@ -124,6 +124,34 @@ def test_rows_planes_and_batches_may_have_any_strides(seed: int) -> None:
     assert (memory == 0xC3).all()  # nothing between the samples was written
 
 
+@pytest.mark.parametrize("dtype", ["float32", "float64", "float16", "uint8", "int16", "V3"])
+@pytest.mark.parametrize("layout", ["HW", "HWC", "DHW"])
+def test_rows_that_are_not_resampled_may_be_padded_too(layout: str, dtype: str) -> None:
+    """W keeps its size: its rows are taken apart, where Python makes a copy."""
+    rng = np.random.default_rng(4)
+    shape = {"HW": (9, 14), "HWC": (9, 14, 3), "DHW": (5, 6, 14)}[layout]
+    size = {"HW": (23, 14), "HWC": (23, 14), "DHW": (11, 13, 14)}[layout]
+    modes = [("nearest", False)] if dtype == "V3" else [
+        ("nearest", False), ("cubic", False), ("area", False), ("cubic", True)
+    ]  # fmt: skip
+    raw = rng.integers(0, 256, (*shape, np.dtype(dtype).itemsize), np.uint8)
+    x = raw.view(dtype)[..., 0] if dtype[0] in "uiV" else rng.normal(size=shape).astype(dtype)
+    padding = [(0, 0)] * (layout.index("W")) + [(0, 5)] + [(0, 0)] * (len(layout) - 1 - layout.index("W"))
+    padded = np.zeros([n + b for n, (_, b) in zip(shape, padding, strict=True)], dtype)
+    source = padded[tuple(slice(0, n) for n in shape)]
+    source[...] = x
+    for mode, antialias in modes:
+        arguments = {"size": size, "mode": mode, "antialias": antialias, "layout": layout}
+        expected = upsample.interpolate(x, **arguments)
+        wide = np.zeros([n + b for n, (_, b) in zip(expected.shape, padding, strict=True)], dtype)
+        for target in (np.zeros_like(expected), wide[tuple(slice(0, n) for n in expected.shape)]):
+            kernel = ctable.Kernel(
+                ctable.work(shape, dtype, strides=source.strides, out_strides=target.strides, **arguments)
+            )
+            kernel.run(source, target, threads=2, parts=4)
+            assert target.tobytes() == expected.tobytes(), (mode, antialias)
+
+
 @given(st.integers(0, 2**31))
 @settings(max_examples=100)
 def test_a_window_has_the_bits_of_the_whole(seed: int) -> None:
