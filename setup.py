@@ -17,13 +17,16 @@ from setuptools.command.build_clib import build_clib
 from setuptools.command.build_ext import build_ext
 
 KERNELS = "upsample/_kernels/cpu"
-HEADERS = sorted(glob.glob(f"{KERNELS}/*.h"))
+INCLUDE = "upsample/include"
+HEADERS = sorted(glob.glob(f"{KERNELS}/*.h") + glob.glob(f"{INCLUDE}/*.h"))
 WINDOWS = sys.platform == "win32"
 
 # No contraction: a fused multiply-add stands only where the sources write one.
 FLAGS = ["-O3", "-std=gnu11", "-ffp-contract=off", "-fno-math-errno", "-fno-trapping-math"]
-if "-g" not in os.environ.get("CFLAGS", "").split():
+CFLAGS = os.environ.get("CFLAGS", "").split()
+if "-g" not in CFLAGS:
     FLAGS.append("-g0")  # debug information would be two thirds of the wheel
+FLAGS += [flag for flag in CFLAGS if flag in ("-O0", "-O1")]  # sanitizers take minutes a file at -O3
 LEVELS = {
     "baseline": [],
     "avx2": ["-mavx2", "-mfma", "-mf16c", "-mbmi2"],
@@ -147,7 +150,7 @@ def extensions():
 
     openmp = openmp_flags()
     common = {
-        "include_dirs": [KERNELS, numpy.get_include()],
+        "include_dirs": [KERNELS, INCLUDE, numpy.get_include()],
         "define_macros": [("NPY_NO_DEPRECATED_API", "NPY_1_7_API_VERSION")],
         "depends": HEADERS,
     }
@@ -161,6 +164,7 @@ def extensions():
                 extra_link_args=openmp,
                 **common,
             ),
+            Extension("upsample._capi", ["upsample/_capi.pyx"], extra_compile_args=flags_for(FLAGS), **common),
         ],
         language_level=3,
     )

@@ -110,7 +110,7 @@ def test_python_blocks_run(page):
 @pytest.mark.parametrize("page", PAGES, ids=name_of)
 def test_every_block_says_what_it_is(page):
     """So that no Python escapes the test above by another name."""
-    assert {b.info for b in blocks(page.read_text(encoding="utf-8"))} <= {"python", "sh", "text", "toml"}
+    assert {b.info for b in blocks(page.read_text(encoding="utf-8"))} <= {"python", "sh", "text", "toml", "c", "cython"}
 
 
 def test_most_pages_have_examples():

@@ -885,8 +885,8 @@ except TypeError:
 # Rooms from the top of the data's path to its bottom.  Rooms of one level do not know each other, but that
 # helpers ("leaves") may use helpers.
 LEVELS = {
-    "__main__": 6, "testing": 6, "capi": 6, "__init__": 5, "_config": 4, "_interpolate": 4, "_plan": 3, "backends": 2,
-    "_kernels": 1,
+    "__main__": 6, "testing": 6, "_capi": 6, "config": 5, "_embed": 5, "__init__": 5, "_config": 4, "_interpolate": 4,
+    "_plan": 3, "backends": 2, "_kernels": 1,
 }  # fmt: skip
 LEAF = 0
 # Helpers that the levels up to the backends must not know: what a request means ends in the plan.

@@ -15,7 +15,7 @@ except ImportError as error:  # pragma: no cover - shown by a test in a process 
         "(or `pip install -e .` to work on it), then import from another folder."
     ) from error
 
-from ._config import show_config
+from ._config import get_include, show_config
 from ._interpolate import (
     Upsample,
     UpsamplingBilinear2d,
@@ -39,6 +39,7 @@ __all__ = [
     "__version__",
     "backends",
     "explain",
+    "get_include",
     "get_num_threads",
     "interpolate",
     "interpolate_backward",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import platform
 import sys
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -50,3 +51,20 @@ def show_config() -> None:
     """
     for name, value in config().items():
         print(f"{name:<12} {value}")
+
+
+def get_include() -> str:
+    """The folder of ``upsample.h``, for compilers of C, C++ and Cython modules.
+
+    Returns
+    -------
+    str
+        An absolute path.
+
+    Examples
+    --------
+    >>> import os, upsample
+    >>> sorted(os.listdir(upsample.get_include()))
+    ['upsample.h']
+    """
+    return str(Path(__file__).resolve().parent / "include")

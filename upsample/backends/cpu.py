@@ -46,9 +46,17 @@ def _prepare(plan: Plan, order: tuple[int, ...]) -> Any:
     if groups is None:
         transposed = Transposed(plan, _prepare)
         return transposed.kernel if isinstance(transposed.kernel, str) else transposed
+    made = job_for(plan, groups)
+    if isinstance(made, str):
+        return made
+    return skeleton.CpuKernel(made, plan.dtype, plan.shape, plan.out_shape, groups)
+
+
+def job_for(plan: Plan, groups: tuple[tuple[int, ...], ...]) -> skeleton.Prepared | str:
+    """The plan as a job on groups of axes: outer, D, H, W and inner, of which D, H and W have one at the most."""
     outer, d, h, w, inner = groups
     maps = {p.axis: p.map for p in plan.passes}
-    made = skeleton.prepare(
+    return skeleton.prepare(
         plan.dtype.name,
         plan.dtype.itemsize,
         size_of(plan, outer),
@@ -56,9 +64,6 @@ def _prepare(plan: Plan, order: tuple[int, ...]) -> Any:
         [size_of(plan, d), size_of(plan, h), size_of(plan, w)],
         [maps.get(g[0]) if g else None for g in (d, h, w)],
     )
-    if isinstance(made, str):
-        return made
-    return skeleton.CpuKernel(made, plan.dtype, plan.shape, plan.out_shape, groups)
 
 
 def _cap_level(name: str | None) -> None:

@@ -94,7 +94,6 @@ cdef enum:
     WINDOW_SAMPLES = 1024       # of a row made by windows: their tables and the ring stay in the nearest cache
     SMALL = 65536               # samples below which threads cost more than they bring
     STACK_SCRATCH = 24576
-    STREAM_BYTES = 32 << 20     # smaller outputs stay in the cache (measured: streaming below costs up to 3.7x)
     LONG_TAPS = 1 << 17         # more taps than this of one output are made and summed in parts
     PART_SAMPLES = 1 << 15      # ... of so many samples
     GROUP_TAPS = 5              # fewer are a short chain
@@ -206,7 +205,7 @@ cdef int64_t row_table_bytes(const job *j, int64_t outputs) noexcept nogil:
 cdef inline int64_t pack_bytes(const job *j, int64_t outputs) noexcept nogil:
     if j.copies:
         return align64(j.level.copy_bytes(outputs, j.inner * j.sample))
-    if j.inner > PACK_CHANNELS or j.group != NULL:
+    if j.inner > PACK_CHANNELS or j.group != NULL or not j.w.has_pass:
         return 0
     return align64(j.level.pack_bytes(j.acc, j.w.recipe.taps_max, outputs * j.inner))
 
@@ -224,6 +223,10 @@ cdef void fill_row(const job *j, row_taps *t, int64_t lo, int64_t hi, char *memo
     cdef int64_t last = 0, n = j.w.n
     cdef char *packed = memory + row_table_bytes(j, m) - pack_bytes(j, m)
     memset(t, 0, sizeof(row_taps))
+    if not j.w.has_pass:
+        t.m = t.n = m
+        t.inner, t.src = j.inner, lo
+        return
     j.level.taps(a, lo, hi, first, count, raw if size else NULL, build)
     t.m, t.inner, t.taps_max, t.shift = m, j.inner, a.taps_max, a.shift
     t.src = clip(first[0], n)
@@ -397,6 +400,12 @@ cdef inline void make_row(const job *j, const run_state *s, char *row, int64_t z
         make_long_row(j, s, row, z, y)
         return
     cdef const char *src = source_row(j, s, z, y)
+    if not j.w.has_pass:
+        if j.load != NULL:
+            j.load(row, src, t.n * j.inner)
+        else:
+            memcpy(row, src, t.n * j.inner * j.sample)
+        return
     if j.load != NULL:
         j.load(s.scratch + j.at_line, src, t.n * j.inner)
         src = s.scratch + j.at_line
@@ -718,8 +727,6 @@ cdef void execute_parallel(const job *j, const char *x, const strides3 *sx, char
 
 cdef class Prepared:
     """A job and the memory that it owns."""
-    cdef job j
-    cdef char *tables
 
     def __cinit__(self):
         memset(&self.j, 0, sizeof(job))
@@ -744,6 +751,8 @@ cdef void set_axis(axis_job *a, AxisMap m, int64_t n) except *:
 
 def prepare(str dtype, int64_t sample, int64_t outer, int64_t inner, sizes, maps):
     """A job on (outer, D, H, W, inner): `sizes` are the input's D, H, W, `maps` their maps or None.
+
+    Copies need a map of W: that of every sample to itself will do.
 
     Returns a reason instead where the maps cannot be run together.
     """
@@ -780,7 +789,9 @@ def prepare(str dtype, int64_t sample, int64_t outer, int64_t inner, sizes, maps
                 if j.dtype == DTYPE_F64:
                     return "float64 samples with float32 sums"
                 j.load, j.store = level.load[j.dtype][j.acc], level.store[j.dtype][j.acc]
-        if j.w.weight_size == 0:
+        if not j.w.has_pass:
+            j.form = FORM_WIDE      # no row is summed: nothing along W may be recognised
+        elif j.w.weight_size == 0:
             j.form = FORM_BOX
         elif j.w.recipe.taps_max in (2, 4) and (j.acc >= ACC_U8 or j.w.recipe.uniform):
             j.form = FORM_FIXED
@@ -813,7 +824,7 @@ def prepare(str dtype, int64_t sample, int64_t outer, int64_t inner, sizes, maps
     if not j.copies:
         samples = max64(1024, min64(TILE_SAMPLES, 2 * RING_BYTES // (j.ring_h * j.ring_d * j.stored)))
     j.tile = max64(1, min64(j.w.m, samples // inner))
-    K = j.w.recipe.taps_max
+    K = max64(1, j.w.recipe.taps_max)
     j.tile = max64(1, min64(j.tile, TABLE_WEIGHTS // K))
     if j.w.n > j.w.m:           # a reduction reads more than it writes: bound the loaded row as well
         j.tile = max64(1, min64(j.tile, <int64_t>((<double>(4 * TILE_SAMPLES) / inner) * j.w.m / j.w.n)))

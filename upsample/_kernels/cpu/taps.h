@@ -428,7 +428,7 @@ static inline void area_bin(const axis_recipe *a, int64_t i, int64_t *first, int
 static inline int16_t quantised(double w, int shift)
 {
     double v = w * (double)((int64_t)1 << shift);
-    return (int16_t)(v >= 0 ? v + 0.5 : v - 0.5);
+    return (int16_t)(v >= 0 ? (v < INT16_MAX ? v + 0.5 : INT16_MAX) : v - 0.5);
 }
 
 /* Weights of one output in the 8-bit scheme, before quantisation. */
@@ -469,11 +469,15 @@ static inline int32_t shift_for(double largest)
 
 /* The largest binary precision at which the axis's largest weight fits int16.  No
  * weight reaches 2, so 14 is the least there is, and any axis that enlarges has
- * it from its first output. */
+ * it from its first output.  An axis of more than 2^22 samples is judged by its first
+ * outputs, so that no plan takes as long as the work itself; of more than
+ * 4096 taps none reaches the 1/128 that would need less than the most. */
 static inline int32_t integer_shift(const axis_recipe *a)
 {
     double largest = 0.0;
-    for (int64_t i = 0; i < a->m && shift_for(largest) > 14; i++) {
+    if (a->taps_max > 4096) return shift_for(largest);
+    const int64_t outputs = i64min(a->m, ((int64_t)1 << 26) / a->taps_max);
+    for (int64_t i = 0; i < outputs && shift_for(largest) > 14; i++) {
         double w = integer_largest(a, i);
         largest = w > largest ? w : largest;
     }

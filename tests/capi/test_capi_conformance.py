@@ -1,0 +1,252 @@
+"""The C table does what Python calls do, to the bit: every case of the kit, in shuffled units on several threads."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from collections import Counter
+from pathlib import Path
+from typing import Any
+
+import ctable
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+import upsample
+from upsample import testing
+
+COUNT = 1500
+
+
+def dense_copy(x: Any) -> Any:
+    """What the text of a refusal asks for: native, aligned, in C order."""
+    return np.ascontiguousarray(x).astype(x.dtype.newbyteorder("="))
+
+
+def through_the_table(case: testing.Case, seen: Counter[str], seed: int) -> tuple[Any, Any]:
+    """The results of the table and of the Python call."""
+    x = case.array()
+    with upsample.num_threads(1):
+        expected = upsample.plan(x.shape, x.dtype, **case.arguments)(x)
+    if not x.dtype.isnative:
+        seen["swapped"] += 1
+        x = dense_copy(x)
+    kernel = ctable.made(ctable.work(x.shape, x.dtype, strides=x.strides, **case.arguments))
+    if isinstance(kernel, ctable.Refused):
+        assert kernel.status == ctable.LAYOUT, kernel
+        assert "copy into an array" in kernel.text or "multiples of" in kernel.text
+        seen["refused: a copy"] += 1
+        seen[f"refused: {case.strides}"] += 1
+        x = dense_copy(x)
+        kernel = ctable.Kernel(ctable.work(x.shape, x.dtype, strides=x.strides, **case.arguments))
+    out = kernel.new_output(x.dtype)
+    if x.ctypes.data % kernel.info.alignment:
+        seen["unaligned"] += 1
+        assert kernel.execute(x.ctypes.data, out.ctypes.data, 0, kernel.info.units) == ctable.ALIGNMENT
+        moved = np.empty_like(x, subok=False)
+        moved[...] = x
+        assert moved.strides == x.strides
+        x = moved
+    before = x.tobytes()
+    threads = 1 + seed % 3
+    kernel.run(x, out, threads=threads, parts=1 + seed % 7, seed=seed)
+    assert x.tobytes() == before
+    seen[f"{threads} threads"] += 1
+    w = (case.arguments.get("layout") or "NCDHW"[-x.ndim :]).index("W")
+    seen["channels inside" if out.strides[w] > out.itemsize and out.shape[w] > 1 else "plain"] += 1
+    return out, expected
+
+
+def test_every_case_of_the_kit_has_the_bits_of_the_python_call() -> None:
+    seen: Counter[str] = Counter()
+    cases = (*testing.systematic_cases(7), *testing.random_cases(COUNT, 7))
+    for number, case in enumerate(cases):
+        out, expected = through_the_table(case, seen, number)
+        assert out.shape == expected.shape
+        assert out.tobytes() == expected.tobytes(), case
+        seen["cases"] += 1
+    assert seen["cases"] == len(cases) > COUNT + 250
+    # samples or pixels that are not adjacent along W need a copy; so do signals whose result has another order
+    refused = {key.removeprefix("refused: ") for key in seen if key.startswith("refused: ")}
+    assert refused <= {"a copy", "fortran", "reversed", "every-second", "channels-last", "sliced", "broadcast"}
+    assert seen["refused: sliced"] < 60  # those with gaps between pixels
+    assert min(seen["refused: a copy"], seen["unaligned"], seen["channels inside"], seen["3 threads"]) > 40, seen
+
+
+def test_larger_arrays_of_several_tiles_and_bands() -> None:
+    seen: Counter[str] = Counter()
+    for case in testing.random_cases(600, seed=3):
+        shape = tuple(n * (3 if len(case.shape) > 3 else 40) for n in case.shape)
+        arguments = {k: v for k, v in case.arguments.items() if k != "size"}
+        if "scale_factor" not in arguments:
+            arguments["scale_factor"] = 2.0
+        larger = testing.Case(shape, case.dtype, arguments, case.strides, case.seed)
+        if seen["cases"] < 40 and 70_000 <= larger.output_size() <= 400_000:
+            out, expected = through_the_table(larger, seen, seen["cases"])
+            assert out.tobytes() == expected.tobytes(), larger
+            seen["cases"] += 1
+    assert seen["cases"] == 40
+
+
+@given(st.integers(0, 2**31))
+@settings(max_examples=150)
+def test_rows_planes_and_batches_may_have_any_strides(seed: int) -> None:
+    """Axes outside of W at random distances, in random order and direction, in input and output."""
+    (case,) = testing.random_cases(1, seed)
+    rng = np.random.default_rng(seed)
+    x = dense_copy(testing.Case(case.shape, case.dtype, case.arguments, "contiguous", case.seed).array())
+    expected = upsample.plan(x.shape, x.dtype, **case.arguments)(x)
+    layout = case.arguments.get("layout") or "NC" + "DHW"[5 - x.ndim :]
+    w = layout.index("W")
+    order = [int(a) for a in rng.permutation(w)]
+
+    def spread(shape: tuple[int, ...]) -> tuple[Any, tuple[int, ...]]:
+        """An array whose axes outside of W lie in `order`, with gaps, some reversed."""
+        padded = [shape[a] + int(rng.integers(0, 3)) for a in order]
+        base = np.zeros((*padded, *shape[w:]), x.dtype).view(np.uint8)
+        base[...] = 0xC3
+        a = base.view(x.dtype)[tuple(slice(0, shape[axis]) for axis in order)]
+        a = a.transpose([*np.argsort(order), *range(w, len(shape))])
+        a = a[tuple(slice(None, None, rng.choice([1, -1])) for _ in range(w))]
+        return a, base
+
+    source, _ = spread(x.shape)
+    source[...] = x
+    target, memory = spread(expected.shape)
+    kernel = ctable.Kernel(
+        ctable.work(x.shape, x.dtype, strides=source.strides, out_strides=target.strides, **case.arguments)
+    )
+    kernel.run(source, target, threads=2, parts=5, seed=seed)
+    assert target.tobytes() == expected.tobytes()
+    target.view(np.uint8)[...] = 0xC3
+    assert (memory == 0xC3).all()  # nothing between the samples was written
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64", "float16", "uint8", "int16", "V3"])
+@pytest.mark.parametrize("layout", ["HW", "HWC", "DHW"])
+def test_rows_that_are_not_resampled_may_be_padded_too(layout: str, dtype: str) -> None:
+    """W keeps its size: its rows are taken apart, where Python makes a copy."""
+    rng = np.random.default_rng(4)
+    shape = {"HW": (9, 14), "HWC": (9, 14, 3), "DHW": (5, 6, 14)}[layout]
+    size = {"HW": (23, 14), "HWC": (23, 14), "DHW": (11, 13, 14)}[layout]
+    modes = [("nearest", False)] if dtype == "V3" else [
+        ("nearest", False), ("cubic", False), ("area", False), ("cubic", True)
+    ]  # fmt: skip
+    raw = rng.integers(0, 256, (*shape, np.dtype(dtype).itemsize), np.uint8)
+    x = raw.view(dtype)[..., 0] if dtype[0] in "uiV" else rng.normal(size=shape).astype(dtype)
+    padding = [(0, 0)] * (layout.index("W")) + [(0, 5)] + [(0, 0)] * (len(layout) - 1 - layout.index("W"))
+    padded = np.zeros([n + b for n, (_, b) in zip(shape, padding, strict=True)], dtype)
+    source = padded[tuple(slice(0, n) for n in shape)]
+    source[...] = x
+    for mode, antialias in modes:
+        arguments = {"size": size, "mode": mode, "antialias": antialias, "layout": layout}
+        expected = upsample.interpolate(x, **arguments)
+        wide = np.zeros([n + b for n, (_, b) in zip(expected.shape, padding, strict=True)], dtype)
+        for target in (np.zeros_like(expected), wide[tuple(slice(0, n) for n in expected.shape)]):
+            kernel = ctable.Kernel(
+                ctable.work(shape, dtype, strides=source.strides, out_strides=target.strides, **arguments)
+            )
+            kernel.run(source, target, threads=2, parts=4)
+            assert target.tobytes() == expected.tobytes(), (mode, antialias)
+
+
+@given(st.integers(0, 2**31))
+@settings(max_examples=100)
+def test_a_window_has_the_bits_of_the_whole(seed: int) -> None:
+    (case,) = testing.random_cases(1, seed)
+    rng = np.random.default_rng(seed)
+    x = dense_copy(case.array())
+    plan = upsample.plan(x.shape, x.dtype, **case.arguments)
+    start, stop = [], []
+    for axis in plan.spatial:
+        start.append(int(rng.integers(0, plan.out_shape[axis])))
+        stop.append(int(rng.integers(start[-1] + 1, plan.out_shape[axis] + 1)))
+    in_start, in_stop, _ = plan.window(tuple(start), tuple(stop))
+    kernel = ctable.Kernel(
+        ctable.work(x.shape, x.dtype, strides=x.strides, window_start=start, window_stop=stop, **case.arguments)
+    )
+    assert tuple(kernel.info.in_start[: len(start)]) == in_start
+    cut, piece = [slice(None)] * x.ndim, [slice(None)] * x.ndim
+    for axis, a, b, lo, hi in zip(plan.spatial, in_start, in_stop, start, stop, strict=True):
+        cut[axis], piece[axis] = slice(a, b), slice(lo, hi)
+    part = x[tuple(cut)]
+    assert kernel.shape("in") == part.shape
+    out = kernel.new_output(x.dtype)
+    kernel.run(part, out, parts=3, seed=seed)
+    assert out.tobytes() == plan(x)[tuple(piece)].tobytes()
+
+
+def test_a_long_signal_split_over_units() -> None:
+    x = np.random.default_rng(0).integers(0, 256, 10**8, np.uint8).reshape(1, 1, -1)
+    arguments = {"scale_factor": 1.25, "mode": "linear"}
+    kernel = ctable.Kernel(ctable.work(x.shape, x.dtype, **arguments))
+    assert kernel.info.units > 1000
+    assert kernel.info.scratch_bytes < 8 << 20
+    out = kernel.new_output(np.uint8)
+    kernel.run(x, out, threads=3, parts=100)
+    expected = upsample.interpolate(x, **arguments)
+    assert out.shape == (1, 1, 125_000_000)
+    assert np.array_equal(out, expected)
+
+
+def test_outputs_that_are_written_past_the_cache() -> None:
+    """32 MiB and more: streamed unless the pages are fresh; also raw samples at odd addresses."""
+    rng = np.random.default_rng(1)
+    x = rng.random((1, 3, 1000, 700), np.float32)
+    for mode in ("nearest", "bilinear"):
+        expected = upsample.interpolate(x, scale_factor=2, mode=mode)
+        for fresh in (0, 1):
+            kernel = ctable.Kernel(ctable.work(x.shape, "float32", scale_factor=2, mode=mode, fresh_output=fresh))
+            assert kernel.info.out_bytes >= 32 << 20
+            out = kernel.new_output(np.float32)
+            kernel.run(x, out, threads=2, parts=9)
+            assert np.array_equal(out, expected)
+    for itemsize in (3, 4, 8):
+        raw = (
+            rng.integers(0, 256, 1 + 1500 * 1400 * itemsize, np.uint8)[1:]
+            .view(f"V{itemsize}")
+            .reshape(1, 1, 1500, 1400)
+        )
+        for scale in (2.0, 3.0):
+            kernel = ctable.Kernel(ctable.work(raw.shape, raw.dtype, scale_factor=scale))
+            assert kernel.info.alignment == 1
+            memory = np.empty(kernel.info.out_bytes + 1, np.uint8)
+            out = memory[1:].view(raw.dtype).reshape(kernel.shape("out"))
+            kernel.run(raw, out, threads=2, parts=3)
+            assert out.tobytes() == upsample.interpolate(raw, scale_factor=scale).tobytes()
+
+
+def test_bfloat16_needs_no_package() -> None:
+    bfloat16 = pytest.importorskip("ml_dtypes").bfloat16
+    x = np.random.default_rng(2).normal(size=(1, 2, 9, 11)).astype(bfloat16)
+    kernel = ctable.Kernel(ctable.work(x.shape, "bfloat16", scale_factor=1.5, mode="bicubic"))
+    out = kernel.new_output(bfloat16)
+    kernel.run(x, out)
+    assert out.tobytes() == upsample.interpolate(x, scale_factor=1.5, mode="bicubic").tobytes()
+    # and the interface itself imports none
+    code = f"""
+import sys
+sys.path.insert(0, {str(Path(ctable.__file__).parent)!r})
+import ctable
+ctable.Kernel(ctable.work((1, 1, 4), "bfloat16", size=9))
+print("ml_dtypes" in sys.modules)
+"""
+    said = subprocess.run([sys.executable, "-P", "-c", code], capture_output=True, text=True)
+    assert said.stdout == "False\n", said.stderr
+
+
+def test_no_axis_changes_and_nothing_to_write() -> None:
+    x = np.arange(2 * 3 * 5 * 7, dtype=np.float32).reshape(2, 3, 5, 7)
+    for source in (x, np.ascontiguousarray(x.transpose(0, 2, 3, 1)).transpose(0, 3, 1, 2)):
+        kernel = ctable.Kernel(ctable.work(x.shape, "float32", strides=source.strides, size=(5, 7), mode="bilinear"))
+        assert kernel.strides("out") == source.strides
+        out = kernel.new_output(np.float32)
+        kernel.run(source, out, threads=2, parts=4)
+        assert np.array_equal(out, x)
+    for shape, arguments in (((0, 3, 5, 7), {"size": (9, 9)}), ((2, 3, 5, 7), {"size": (0, 4), "mode": "area"})):
+        kernel = ctable.Kernel(ctable.work(shape, "float32", **arguments))
+        assert kernel.shape("out") == upsample.plan(shape, np.float32, **arguments).out_shape
+        assert (kernel.info.units, kernel.info.out_bytes) == (0, 0)
+        assert ctable.TABLE.execute(kernel.handle, None, None, None, 0, 0) == ctable.OK

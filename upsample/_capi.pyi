@@ -1,0 +1,5 @@
+from typing import Any
+
+table: Any
+MODES: tuple[str, ...]
+NUMERICS: tuple[str, ...]

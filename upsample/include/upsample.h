@@ -1,0 +1,293 @@
+/* upsample.h: upsampling from C, C++ and Cython, without Python on the hot path.
+ *
+ * For extension modules and for programs with an embedded interpreter: the process has Python and
+ * the package `upsample` in it.  There is nothing to link with; upsample_import() fetches a table of
+ * functions from the installed package.  C99 and later, C++11 and later.
+ *
+ *     if (upsample_import() < 0) return NULL;              once, with the GIL; ImportError is set
+ *     upsample_work work = UPSAMPLE_WORK_INIT;             what to do: (1, 3, 1080, 1920) float32, doubled
+ *     work.ndim = 4;
+ *     work.shape[0] = 1, work.shape[1] = 3, work.shape[2] = 1080, work.shape[3] = 1920;
+ *     work.mode = UPSAMPLE_BICUBIC;
+ *     work.given = UPSAMPLE_SCALE;
+ *     work.scale[0] = work.scale[1] = 2;
+ *     upsample_kernel *kernel;
+ *     char text[400];
+ *     if (upsample_create(&work, &kernel, text, sizeof text)) ...   the text says what is wrong
+ *     upsample_info info = UPSAMPLE_INFO_INIT;
+ *     upsample_query(kernel, &info);                       output shape, units of work, bytes of scratch
+ *     upsample_execute(kernel, in, out, scratch, 0, info.units);    any thread, no GIL, any number of times
+ *     upsample_release(kernel);
+ *
+ * Work units.  The work is cut into info.units units whose edges depend on the description alone.
+ * Give ranges [lo, hi) of them to threads as you like: any split, in any order, gives the bits of the
+ * Python call.  Rows are kept within a range, so few long ranges cost less than many short ones.
+ *
+ * Threads.  All functions but upsample_import() may be called by any thread at any time.  Of these only
+ * upsample_create() needs the interpreter: it takes the GIL itself and may be called with or without it.
+ * The others never touch Python, start no threads, allocate nothing, block nobody, and work after
+ * Py_Finalize() too.  A kernel is immutable, so any number of threads may execute it at once, each with
+ * scratch of its own, on the same or on different arrays.
+ *
+ * Errors.  Functions return UPSAMPLE_OK or a code of upsample_status; nothing is printed, thrown or
+ * aborted.  upsample_create() also writes a sentence into the caller's buffer; upsample_error_text()
+ * has one for every code.
+ *
+ * Versions.  Structures and the table are only ever appended to, and numbers of enumerations keep their
+ * meaning.  A module compiled with this header runs with every installed upsample of the same
+ * UPSAMPLE_API_MAJOR and the same or a later UPSAMPLE_API_MINOR; upsample_import() checks that.
+ *
+ * Define UPSAMPLE_NO_PYTHON before inclusion in files that do not call upsample_import(): Python.h is
+ * not needed there. */
+#ifndef UPSAMPLE_H
+#define UPSAMPLE_H
+
+#ifndef UPSAMPLE_NO_PYTHON
+#include <Python.h>
+#endif
+#include <stddef.h>
+#include <stdint.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+#define UPSAMPLE_API_MAJOR 1
+#define UPSAMPLE_API_MINOR 0
+#define UPSAMPLE_MAX_NDIM 8
+#define UPSAMPLE_CAPSULE "upsample._capi.table"
+
+/* What functions return. */
+typedef enum {
+    UPSAMPLE_OK = 0,
+    UPSAMPLE_ERROR_ARGUMENT = 1,        /* a null pointer, a wrong struct_size, a field with no such value */
+    UPSAMPLE_ERROR_VALUE = 2,           /* contradictory fields: where Python raises ValueError */
+    UPSAMPLE_ERROR_NOT_IMPLEMENTED = 3, /* mode, rank and dtype that do not go together: NotImplementedError */
+    UPSAMPLE_ERROR_RUNTIME = 4,         /* sizes below 1 or too large: RuntimeError */
+    UPSAMPLE_ERROR_MEMORY = 5,          /* no memory for the kernel's tables */
+    UPSAMPLE_ERROR_LAYOUT = 6,          /* strides that cannot be run in place: see upsample_work */
+    UPSAMPLE_ERROR_ALIGNMENT = 7,       /* an address that is no multiple of the sample's size */
+    UPSAMPLE_ERROR_UNITS = 8,           /* a range that is not within 0 <= lo <= hi <= units */
+    UPSAMPLE_ERROR_OVERLAP = 9,         /* input and output share memory */
+    UPSAMPLE_ERROR_UNSUPPORTED = 10,    /* the installed upsample cannot do it yet */
+    UPSAMPLE_ERROR_NOT_IMPORTED = 11,   /* upsample_import() was not called, or failed */
+    UPSAMPLE_ERROR_INTERNAL = 12        /* a bug in upsample: please report it */
+} upsample_status;
+
+/* The type of a sample.  Weighted modes take the first eight; nearest modes take all. */
+typedef enum {
+    UPSAMPLE_FLOAT32 = 0,
+    UPSAMPLE_FLOAT64 = 1,
+    UPSAMPLE_FLOAT16 = 2,
+    UPSAMPLE_BFLOAT16 = 3,
+    UPSAMPLE_UINT8 = 4,
+    UPSAMPLE_INT8 = 5,
+    UPSAMPLE_UINT16 = 6,
+    UPSAMPLE_INT16 = 7,
+    UPSAMPLE_RAW = 8                    /* work.itemsize bytes that are copied as they are */
+} upsample_dtype;
+
+typedef enum {
+    UPSAMPLE_NEAREST = 0,
+    UPSAMPLE_NEAREST_EXACT = 1,
+    UPSAMPLE_LINEAR = 2,                /* one spatial axis */
+    UPSAMPLE_BILINEAR = 3,              /* two */
+    UPSAMPLE_BICUBIC = 4,               /* two */
+    UPSAMPLE_TRILINEAR = 5,             /* three */
+    UPSAMPLE_CUBIC = 6,                 /* one to three */
+    UPSAMPLE_AREA = 7,
+    UPSAMPLE_LANCZOS = 8                /* with antialias */
+} upsample_mode;
+
+typedef enum { UPSAMPLE_NUMERICS_TORCH = 0, UPSAMPLE_NUMERICS_EXACT = 1 } upsample_numerics;
+
+/* Which of work.size and work.scale is given: one of them, never both. */
+typedef enum { UPSAMPLE_SIZE = 1, UPSAMPLE_SCALE = 2 } upsample_given;
+
+/* What to do.  Begin with UPSAMPLE_WORK_INIT; all other bytes zero is a valid start. */
+typedef struct {
+    int64_t struct_size;                /* sizeof(upsample_work) */
+    int32_t ndim;                       /* axes of the arrays, 1 to UPSAMPLE_MAX_NDIM */
+    int32_t dtype;                      /* upsample_dtype, of input and output */
+    int64_t itemsize;                   /* of UPSAMPLE_RAW in bytes, 1 to 2**31 - 1; else 0 or the dtype's */
+    /* Of the input of upsample.interpolate, in samples. */
+    int64_t shape[UPSAMPLE_MAX_NDIM];
+    /* Bytes from one sample to the next along each axis; all zero: C order.  Of an axis with one sample
+     * the stride does not matter.
+     *
+     * The last spatial axis, W, has to be dense, and axes between it and single samples as well: in C order
+     * W has a stride of one sample, channels-last W has a stride of one pixel, whose channels are adjacent.
+     * Strides of all axes outside of W are free: padded rows and planes, every second row, negative, of the
+     * input also 0.  Anything else is UPSAMPLE_ERROR_LAYOUT: copy into a dense array. */
+    int64_t strides[UPSAMPLE_MAX_NDIM];
+    /* Those of the output; all zero: dense, in the order that Python's result has (C order, or
+     * channels-last where the input of 4 or 5 axes without a layout is).  W has to be dense here too, with
+     * the same axes inside of it.  Samples may not overlap. */
+    int64_t out_strides[UPSAMPLE_MAX_NDIM];
+    /* A letter for each axis, the spatial ones among D, H, W in this order: "HWC", "NCHW", "DHW".
+     * Empty: (N, C, spatial axes), as torch has it. */
+    char layout[16];
+    int32_t mode;                       /* upsample_mode */
+    int32_t align_corners;              /* 0 or 1; 0 for modes that have no corners */
+    int32_t antialias;                  /* 0 or 1 */
+    int32_t recompute_scale_factor;     /* 0 or 1 */
+    int32_t numerics;                   /* upsample_numerics */
+    int32_t given;                      /* upsample_given */
+    int64_t size[3];                    /* output samples, one per spatial axis, in D, H, W order */
+    double scale[3];                    /* factors, likewise; the output has trunc(n * factor) samples */
+    /* The part of the output to make, in samples, one number per spatial axis; all zero: the whole.  The
+     * input is then the part that info.in_start and info.in_shape tell, and strides are that part's.  Its
+     * samples have the bits of the whole's. */
+    int64_t window_start[3];
+    int64_t window_stop[3];
+    /* 1: the gradient.  The fields above describe the forward work, but for the strides and the window,
+     * which are the kernel's own: its input has the shape of the forward's output, and the other way round. */
+    int32_t transposed;
+    /* 1: the output's pages are fresh from the system, never written to.  A hint for outputs of 32 MiB and
+     * more, which otherwise are written past the cache; never changes a bit of the result. */
+    int32_t fresh_output;
+} upsample_work;
+
+/* What a kernel reads and writes. */
+typedef struct {
+    int64_t struct_size;                /* sizeof(upsample_info), set by the caller */
+    int32_t ndim;
+    int32_t alignment;                  /* bytes that addresses of input and output must be multiples of */
+    int64_t in_shape[UPSAMPLE_MAX_NDIM];
+    int64_t in_strides[UPSAMPLE_MAX_NDIM];
+    int64_t out_shape[UPSAMPLE_MAX_NDIM];
+    int64_t out_strides[UPSAMPLE_MAX_NDIM];
+    int64_t in_start[3];                /* of a window: the first input sample along each spatial axis */
+    int64_t in_bytes;                   /* from the lowest byte read to the highest, whatever lies between */
+    int64_t out_bytes;
+    int64_t units;                      /* of work; 0 where the output has no samples */
+    int64_t scratch_bytes;              /* for each thread that executes, at any address */
+} upsample_info;
+
+#define UPSAMPLE_WORK_INIT { (int64_t)sizeof(upsample_work), 0, 0, 0, {0}, {0}, {0}, {0}, 0, 0, 0, 0, 0, 0, {0}, {0}, \
+                             {0}, {0}, 0, 0 }
+#define UPSAMPLE_INFO_INIT { (int64_t)sizeof(upsample_info), 0, 0, {0}, {0}, {0}, {0}, {0}, 0, 0, 0, 0 }
+
+/* Opaque, immutable, reference-counted. */
+typedef struct upsample_kernel upsample_kernel;
+
+/* The table of functions, only ever appended to.  Use the functions below, which go through it. */
+typedef struct {
+    int32_t major, minor;
+    int64_t table_size, work_size, info_size;   /* of the structures that the installed upsample knows */
+    const char *version;                        /* of the installed upsample, such as "0.1.0" */
+    int32_t (*create)(const upsample_work *work, upsample_kernel **kernel, char *message, int64_t message_size);
+    int32_t (*query)(const upsample_kernel *kernel, upsample_info *info);
+    int32_t (*execute)(const upsample_kernel *kernel, const void *in, void *out, void *scratch, int64_t unit_lo,
+                       int64_t unit_hi);
+    upsample_kernel *(*retain)(upsample_kernel *kernel);
+    void (*release)(upsample_kernel *kernel);
+    const char *(*error_text)(int32_t status);
+} upsample_table;
+
+/* One pointer for all files of a module or program: one of them imports.  Hidden, so that modules in one
+ * process do not share it. */
+#if defined(_MSC_VER) && !defined(__clang__)
+__declspec(selectany) const upsample_table *upsample_api = NULL;
+#elif defined(_WIN32)
+__attribute__((selectany)) const upsample_table *upsample_api = NULL;
+#else
+extern const upsample_table *upsample_api;
+__attribute__((weak, visibility("hidden"))) const upsample_table *upsample_api = NULL;
+#endif
+
+#ifndef UPSAMPLE_NO_PYTHON
+/* Fetch the table.  With the GIL, before any other function: in the module's initialisation, or after
+ * Py_Initialize().  Returns 0, or -1 with ImportError set: upsample is not installed, or its interface
+ * is not the one of this header, and then the text names both versions. */
+static inline int upsample_import(void)
+{
+    const upsample_table *t;
+    PyObject *module;
+    if (upsample_api != NULL) return 0;
+    module = PyImport_ImportModule("upsample._capi");
+    if (module == NULL) return -1;
+    Py_DECREF(module);                  /* sys.modules keeps it */
+    t = (const upsample_table *)PyCapsule_Import(UPSAMPLE_CAPSULE, 0);
+    if (t == NULL) {
+        PyErr_Clear();
+        PyErr_SetString(PyExc_ImportError, "the installed upsample has no " UPSAMPLE_CAPSULE);
+        return -1;
+    }
+    if (t->major != UPSAMPLE_API_MAJOR || t->minor < UPSAMPLE_API_MINOR
+        || t->table_size < (int64_t)sizeof(upsample_table) || t->work_size < (int64_t)sizeof(upsample_work)
+        || t->info_size < (int64_t)sizeof(upsample_info)) {
+        PyErr_Format(PyExc_ImportError,
+                     "this module was compiled with version %d.%d of upsample's C interface (structures of %d, %d and %d "
+                     "bytes), the installed upsample %s has version %d.%d (%d, %d and %d bytes): install a matching "
+                     "upsample, or compile the module again",
+                     UPSAMPLE_API_MAJOR, UPSAMPLE_API_MINOR, (int)sizeof(upsample_table), (int)sizeof(upsample_work),
+                     (int)sizeof(upsample_info), t->version, (int)t->major, (int)t->minor, (int)t->table_size,
+                     (int)t->work_size, (int)t->info_size);
+        return -1;
+    }
+    upsample_api = t;
+    return 0;
+}
+#endif
+
+/* Make a kernel.  Takes the GIL.  *kernel is the caller's, to be released; NULL on errors, of which the
+ * buffer `message` of `message_size` bytes gets a sentence in UTF-8 (it may be NULL, with size 0).
+ * Errors: ARGUMENT, VALUE, NOT_IMPLEMENTED, RUNTIME, MEMORY, LAYOUT, UNSUPPORTED, NOT_IMPORTED, INTERNAL. */
+static inline int32_t upsample_create(const upsample_work *work, upsample_kernel **kernel, char *message,
+                                      int64_t message_size)
+{
+    if (upsample_api != NULL) return upsample_api->create(work, kernel, message, message_size);
+    if (kernel != NULL) *kernel = NULL;
+    if (message != NULL && message_size > 0) message[0] = 0;
+    return UPSAMPLE_ERROR_NOT_IMPORTED;
+}
+
+/* Fill in what a kernel reads and writes.  Errors: ARGUMENT, NOT_IMPORTED. */
+static inline int32_t upsample_query(const upsample_kernel *kernel, upsample_info *info)
+{
+    return upsample_api != NULL ? upsample_api->query(kernel, info) : (int32_t)UPSAMPLE_ERROR_NOT_IMPORTED;
+}
+
+/* Do the units [unit_lo, unit_hi).  `in` and `out` are the addresses of the samples at index (0, …, 0), with
+ * the strides that the kernel was made for; `scratch` is info.scratch_bytes of memory that no other thread
+ * uses meanwhile; its content neither matters nor stays.  Input and output may not share a sample: that is
+ * checked where both are dense, else it is the caller's to know.
+ * Errors, before anything is written: ARGUMENT, ALIGNMENT, UNITS, OVERLAP, NOT_IMPORTED. */
+static inline int32_t upsample_execute(const upsample_kernel *kernel, const void *in, void *out, void *scratch,
+                                       int64_t unit_lo, int64_t unit_hi)
+{
+    return upsample_api != NULL ? upsample_api->execute(kernel, in, out, scratch, unit_lo, unit_hi)
+                                : (int32_t)UPSAMPLE_ERROR_NOT_IMPORTED;
+}
+
+/* One more owner of the kernel; returns it.  NULL is passed through. */
+static inline upsample_kernel *upsample_retain(upsample_kernel *kernel)
+{
+    return upsample_api != NULL ? upsample_api->retain(kernel) : kernel;
+}
+
+/* One owner less; the last one frees it.  NULL is ignored. */
+static inline void upsample_release(upsample_kernel *kernel)
+{
+    if (upsample_api != NULL) upsample_api->release(kernel);
+}
+
+/* A sentence in English for a code; never NULL, never to be freed. */
+static inline const char *upsample_error_text(int32_t status)
+{
+    return upsample_api != NULL ? upsample_api->error_text(status)
+                                : "upsample_import() was not called in this program or module, or failed";
+}
+
+/* The first unit of part `part` of `parts` nearly equal ones: part t is [first(t), first(t + 1)). */
+static inline int64_t upsample_first_unit(int64_t units, int64_t part, int64_t parts)
+{
+    return units / parts * part + (units % parts) * part / parts;
+}
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif

@@ -1,0 +1,1 @@
+"""Files for build systems: a CMake package and a pkg-config file."""

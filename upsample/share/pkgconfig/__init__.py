@@ -1,0 +1,1 @@
+"""The folder of ``upsample.pc``; the entry point ``pkg_config`` leads here."""
