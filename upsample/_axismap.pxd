@@ -12,7 +12,6 @@ cdef extern from "taps.h" nogil:
         COORDS_DIRECT32, COORDS_TORCH32, COORDS_TORCH64, COORDS_RATIONAL
         WEIGHTS_NONE, WEIGHTS_F32, WEIGHTS_F64, WEIGHTS_I16
     int64_t antialias_taps_max(const axis_recipe *a)
-    int uniform_count(const axis_recipe *a)
     int32_t integer_shift(const axis_recipe *a)
     int sums_unweighted(const axis_recipe *a)
     void forward_extent(const axis_recipe *f, int64_t i, int64_t *first, int64_t *last)

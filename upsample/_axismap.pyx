@@ -155,14 +155,15 @@ cdef class AxisMap:
     @property
     def is_uniform(self) -> bool:
         """Whether every output has `taps_max` taps."""
-        return uniform_count(&self.recipe)
+        return bool(self.recipe.uniform)
 
     def recipe_bytes(self) -> bytes | None:
         """The C struct ``axis_recipe``, for code that evaluates taps on another processor with the functions of taps.h.
 
-        None where another processor could not get the same bits: `sin` is the C library's.
+        None where another processor could not get the same bits (`sin` is the C library's), or would have to look for
+        its taps (a transposed map).
         """
-        if self.recipe.filter == FILTER_LANCZOS_AA:
+        if self.recipe.filter == FILTER_LANCZOS_AA or self.recipe.transposed:
             return None
         return (<char *>&self.recipe)[:sizeof(axis_recipe)]
 

@@ -47,7 +47,7 @@ RING_REGISTERS = 48  # the same where weights are parameters
 WAVE = 1024  # threads that a multiprocessor is given before rows per thread are raised
 
 # The parameters' NumPy twins of params.cuh.
-AXIS = np.dtype([("records", "<u8"), ("weights", "<u8"), ("recipe", "V80")])
+AXIS = np.dtype([("records", "<u8"), ("weights", "<u8"), ("recipe", "V96")])
 TWICE = np.dtype([("even", "<u8", 4), ("odd", "<u8", 4), ("begin", "<u8", 2)])
 PARAMS = np.dtype(
     [(name, AXIS) for name in ("d", "h", "w")]

@@ -299,7 +299,7 @@ cdef bint is_x2(const row_table *level, const axis_job *a) noexcept nogil:
     cdef char weights[4 * 4 * 8]
     cdef double build[4]
     cdef int64_t lo = a.m // 4 * 2
-    if lo + 4 > a.m:
+    if lo + 4 > a.m or a.recipe.transposed:
         return False
     level.taps(&a.recipe, lo, lo + 4, first, count, weights, build)
     return (first[2] == first[0] + 1 and first[3] == first[1] + 1
@@ -311,13 +311,13 @@ cdef bint groups_gain(job *j) except -1:
     cdef int64_t m = min64(j.w.m, 64), K = j.w.recipe.taps_max, lo = (j.w.m - m) // 2, size
     cdef row_taps t
     cdef char *memory
-    if (j.form != FORM_WIDE and j.form != FORM_BOX) or not j.h.has_pass or K < GROUP_TAPS or (
+    if (j.form != FORM_WIDE and j.form != FORM_BOX) or not j.h.has_pass or not j.w.has_pass or K < GROUP_TAPS or (
             K * j.inner > 4 * GROUP_SAMPLES or j.inner > PACK_CHANNELS or j.level.group[j.acc] == NULL):
         return False
     if pack_bytes(j, m) == 0 or j.acc == ACC_F32 and j.w.m > j.w.n:
         return True
     size = row_table_bytes(j, m)
-    memory = <char *>malloc(size + 8 * K + 64)
+    memory = <char *>malloc(size + 8 * taps_scratch(&j.w.recipe) + 64)
     if memory == NULL:
         raise MemoryError(f"no memory for tables of {size} bytes")
     fill_row(j, &t, lo, lo + m, <char *>align64(<int64_t>memory), <double *>(memory + size + 56))

@@ -8,25 +8,25 @@
 #include "samples.cuh"
 #include "params.cuh"
 
-/* Evaluation, out of line.  Lanczos never comes here: its sin is the host's. */
+/* Evaluation, out of line.  Lanczos never comes here: its sin is the host's.  Nor do transposed maps. */
 CALLED int32_t evaluate(const axis_recipe &a, int32_t o, int32_t *count, void *weights)
 {
     int64_t first;
     double scratch[4];
     if (a.filter > FILTER_AREA) __builtin_unreachable();
-    build_taps(&a, o, o + 1, &first, count, weights, scratch);
+    forward_taps(&a, o, o + 1, &first, count, weights, scratch);
     return (int32_t)first;
 }
 CALLED antialias_output evaluate_long(const axis_recipe &a, int32_t o)
 {
     if (a.filter == FILTER_LANCZOS_AA) __builtin_unreachable();
-    return long_output(&a, o);
+    return forward_long_output(&a, o);
 }
 CALLED void evaluate_weight(const axis_recipe &a, antialias_output &made, int32_t k, void *w)
 {
     double scratch;
     if (a.filter == FILTER_LANCZOS_AA) __builtin_unreachable();
-    long_weights(&a, &made, k, k + 1, w, &scratch);
+    forward_long_weights(&a, &made, k, k + 1, w, &scratch);
 }
 
 template <class A, int K> struct record { enum { BYTES = K == 1 ? 4 : (K * sizeof(A) + 4 + 15) / 16 * 16 }; };
