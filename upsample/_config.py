@@ -12,6 +12,7 @@ from ._kernels.cpu import skeleton
 from ._threads import get_num_threads
 from ._version import __version__
 from .backends import backends, selected
+from .backends.cuda import unusable
 
 
 def config() -> dict[str, Any]:
@@ -29,7 +30,20 @@ def config() -> dict[str, Any]:
         "backends": ", ".join(backends()),
         "backend": selected() or "by array type",
         "cupy": getattr(sys.modules.get("cupy"), "__version__", "not imported"),
+        "gpu": _gpu(),
     }
+
+
+def _gpu() -> str:
+    cupy = sys.modules.get("cupy")
+    if cupy is None:
+        return "not looked for: CuPy has not been imported"
+    reason = unusable(cupy)
+    if reason:
+        return reason
+    runtime = cupy.cuda.runtime
+    names = [runtime.getDeviceProperties(i)["name"].decode() for i in range(runtime.getDeviceCount())]
+    return ", ".join(names)
 
 
 def _pool() -> str:

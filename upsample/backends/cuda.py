@@ -603,6 +603,7 @@ class CudaKernel:
         self.dense_in = dense(steps[0].before, steps[0].width_in)
         self.dense_out = dense(steps[-1].after, steps[-1].width_out)
         self.devices: dict[int, Loaded] = {}
+        self.layouts: dict[Any, tuple[int, int, int] | None] = {}
 
     def __call__(self, x: Any, out: Any = None) -> Any:
         cupy = sys.modules["cupy"]
@@ -641,27 +642,14 @@ class CudaKernel:
 
     def strides_of(self, x: Any, shape: tuple[int, ...]) -> tuple[int, int, int] | None:
         """Byte strides of outer, D and H, or None where the array is not laid out as the kernel needs."""
-        strides, width = x.strides, self.plan.dtype.itemsize
-        expected = width
-        for axis in reversed((*self.groups[3], *self.groups[4])):  # these are dense
-            if shape[axis] != 1 and strides[axis] != expected:
-                return None
-            expected *= shape[axis]
-        found = []
-        for group in self.groups[:3]:
-            stride, expected = 0, -1
-            for axis in reversed(group):
-                if shape[axis] == 1:
-                    continue
-                if expected == -1:
-                    stride = strides[axis]
-                elif strides[axis] != expected:
-                    return None
-                expected = strides[axis] * shape[axis]
-            found.append(stride)
-        if abs(found[2]) >= 2**31:
-            return None  # the fused kernels multiply it in 32 bits
-        return (found[0], found[1], found[2])
+        key = shape, x.strides
+        try:
+            return self.layouts[key]
+        except KeyError:
+            if len(self.layouts) >= 64:
+                self.layouts.clear()
+            self.layouts[key] = found = grouped(self.groups, shape, x.strides, self.plan.dtype.itemsize)
+            return found
 
     def launch(self, in_ptr: int, out_ptr: int, stream: Any, strides: Any = None) -> None:
         """Run on memory of the current device, on a stream: the one way in which kernels are started.
@@ -730,6 +718,12 @@ class CudaKernel:
         along, into, in_start, out_start = key
         made = []
         source = Memory(along, math.gcd(16, in_start, *along))
+        width = self.plan.dtype.itemsize
+        if self.steps[0].sums and (source.align % width or math.gcd(16, out_start, *into) % width):
+            raise ValueError(
+                f"the samples of an array start at no multiple of their {width} bytes: no GPU can read them so, copy "
+                "the bytes to an array of their own"
+            )
         for i, step in enumerate(self.steps):
             if i + 1 < len(self.steps):
                 between = dense(step.after, step.width_out)
@@ -767,6 +761,32 @@ class CudaKernel:
         held = sum(math.prod(s.after) * s.width_out for s in self.steps[:-1])
         sizes = "outer={} D={} H={} W={} inner={}".format(*self.steps[0].before)
         return f"{sizes}: {text}" + (f"; {held} bytes of temporaries" if held else "")
+
+
+def grouped(
+    groups: Groups, shape: tuple[int, ...], strides: tuple[int, ...], width: int
+) -> tuple[int, int, int] | None:
+    """Byte strides of outer, D and H, each of one or more axes, if those are regular and W and inner are dense."""
+    expected = width
+    for axis in reversed((*groups[3], *groups[4])):
+        if shape[axis] != 1 and strides[axis] != expected:
+            return None
+        expected *= shape[axis]
+    found = []
+    for group in groups[:3]:
+        stride, expected = 0, -1
+        for axis in reversed(group):
+            if shape[axis] == 1:
+                continue
+            if expected == -1:
+                stride = strides[axis]
+            elif strides[axis] != expected:
+                return None
+            expected = strides[axis] * shape[axis]
+        found.append(stride)
+    if abs(found[2]) >= 2**31:
+        return None  # the fused kernels multiply it in 32 bits
+    return found[0], found[1], found[2]
 
 
 def dense(sizes: tuple[int, ...], width: int) -> tuple[int, int, int]:
