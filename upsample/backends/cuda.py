@@ -200,6 +200,11 @@ class Twice:
     begin: Any
     own: bool
 
+    def quarters(self, shift: int) -> bool:
+        """Whether the weights are 1/4 and 3/4, in the integer scheme."""
+        one = 1 << shift
+        return [*self.even, *self.odd] == [one // 4, 3 * one // 4, 3 * one // 4, one // 4]
+
     def fill(self, params: Any) -> None:
         for name in ("even", "odd", "begin"):
             values = getattr(self, name)
@@ -388,7 +393,18 @@ class Fused(Step):
         height = self.before[2]
         half = 8 if columns * -(-height // 8) * self.after[0] * self.after[1] >= multiprocessors * WAVE else 4
         half = half if kh else 1
-        if self.sums:
+        in_bytes = (
+            self.dtype == "u8"
+            and self.sums == "int32"
+            and kd == 0
+            and all(
+                t is None or (a is not None and t.quarters(a.map.shift))
+                for t, a in zip(self.twice, self.axes[1:], strict=True)
+            )
+        )
+        if in_bytes:
+            name, blocks = f"doubled_bytes<{kh},{half}>", 8
+        elif self.sums:
             name = f"doubled<{self.dtype},{sums[0]},{vector},{kd},{kh},{kw},{half}>"
             blocks = 4 if vector * ring > 24 or sums[1] > 4 else 6 if kd or kw > 2 or vector > 4 else 8
         else:
