@@ -12,7 +12,6 @@ from ._kernels.cpu import skeleton
 from ._threads import get_num_threads
 from ._version import __version__
 from .backends import backends, selected
-from .backends.cuda import unusable
 
 
 def config() -> dict[str, Any]:
@@ -38,6 +37,8 @@ def _gpu() -> str:
     cupy = sys.modules.get("cupy")
     if cupy is None:
         return "not looked for: CuPy has not been imported"
+    from .backends.cuda import unusable
+
     reason = unusable(cupy)
     if reason:
         return reason

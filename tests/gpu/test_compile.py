@@ -29,7 +29,7 @@ HOT = {
     "doubled<f32,float,4,0,2,2,8": (64, 9.6), "doubled<f32,float,4,0,4,4,8": (80, 16.6),
     "doubled<f32,float,4,2,2,2,8": (80, 25.6), "doubled<f16,float,8,2,2,2,8": (128, 23.7),
     "doubled<f16,float,8,0,2,2,8": (80, 7.7), "doubled<bf16,float,8,0,2,2,8": (80, 7.7),
-    "doubled<f16,float,8,0,4,4,8": (128, 13.8), "doubled_bytes<2,8": (64, 5.2),
+    "doubled<f16,float,8,0,4,4,8": (128, 13.8), "doubled_bytes<2,8": (80, 5.2),
     "doubled_copy<raw1,0,1,8": (64, 0.9), "doubled_copy<raw2,0,1,8": (64, 1.8), "doubled_copy<raw4,0,1,8": (64, 3.8),
     "resample<f32,float,4,0,2,2,SINGLE,": (64, 19.3), "resample<f32,float,4,0,4,4,SINGLE,": (80, 25.7),
     "resample<f32,float,4,2,2,2,SINGLE,": (80, 25.6), "resample<f16,float,8,0,2,2,SINGLE,": (80, 13.5),

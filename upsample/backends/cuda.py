@@ -403,7 +403,7 @@ class Fused(Step):
             )
         )
         if in_bytes:
-            name, blocks = f"doubled_bytes<{kh},{half}>", 8
+            name, blocks = f"doubled_bytes<{kh},{half}>", 6
         elif self.sums:
             name = f"doubled<{self.dtype},{sums[0]},{vector},{kd},{kh},{kw},{half}>"
             blocks = 4 if vector * ring > 24 or sums[1] > 4 else 6 if kd or kw > 2 or vector > 4 else 8
