@@ -22,6 +22,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 
 from .._arrays import check_out, native, output_order
+from .._axismap import RECIPE_BYTES
 from . import register_backend
 from ._axes import Copy, Groups, Transposed, groups_of, nothing_to_do, size_of
 
@@ -31,8 +32,6 @@ if TYPE_CHECKING:
 
 KERNELS = Path(__file__).resolve().parent.parent / "_kernels"
 FOLDERS = (KERNELS / "cuda", KERNELS / "cpu", KERNELS / "cuda" / "nvrtc")
-# No contraction: a fused multiply-add stands only where the sources write one.
-OPTIONS = ("--std=c++17", "--fmad=false", "--device-as-default-execution-space", "--device-int128")
 ENTRY = "upsample_kernel"
 
 TABLE_OUTPUTS = 65536  # the taps of longer maps are evaluated on the device
@@ -47,7 +46,7 @@ RING_REGISTERS = 48  # the same where weights are parameters
 WAVE = 1024  # threads that a multiprocessor is given before rows per thread are raised
 
 # The parameters' NumPy twins of params.cuh.
-AXIS = np.dtype([("records", "<u8"), ("weights", "<u8"), ("recipe", "V80")])
+AXIS = np.dtype([("records", "<u8"), ("weights", "<u8"), ("recipe", f"V{RECIPE_BYTES}")])
 TWICE = np.dtype([("even", "<u8", 4), ("odd", "<u8", 4), ("begin", "<u8", 2)])
 PARAMS = np.dtype(
     [(name, AXIS) for name in ("d", "h", "w")]
@@ -58,6 +57,12 @@ PARAMS = np.dtype(
         for name in ("z_d", "in_depth", "in_height", "in_width", "out_depth", "out_height", "row", "inner", "rows",
                      "align", "taps", "shift_d", "shift_h", "shift_w", "own_h", "own_w")
     ]
+)  # fmt: skip
+
+# No contraction: a fused multiply-add stands only where the sources write one.
+OPTIONS = (
+    "--std=c++17", "--fmad=false", "--device-as-default-execution-space", "--device-int128",
+    f"-DPARAMS_BYTES={PARAMS.itemsize}",
 )  # fmt: skip
 
 DTYPES = {
@@ -153,7 +158,10 @@ class Axis:
     @property
     def recipe(self) -> bytes | None:
         make = getattr(self.map, "recipe_bytes", None)
-        return None if make is None else make()
+        if make is None or getattr(self.map, "transposed", False):
+            return None  # a table of unknown origin; an adjoint, whose taps are made block by block
+        found: bytes | None = make()
+        return found
 
     def tables(self) -> dict[str, Any]:
         """Arrays to upload, by the name that they have among the kernel's."""
