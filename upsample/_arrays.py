@@ -164,6 +164,7 @@ def write(out: Array, values: Any) -> None:
     (out.view(np.ndarray) if isinstance(out, np.ndarray) else out)[...] = values
 
 
+@lru_cache(maxsize=256)
 def overlaps_itself(shape: tuple[int, ...], strides: tuple[int, ...], itemsize: int) -> bool:
     """Whether two elements may share a byte; errs on the side of yes for interleaved strides."""
     if 0 in shape:
@@ -182,14 +183,17 @@ def may_share_memory(a: Array, b: Array) -> bool:
         return np.may_share_memory(a, b)
     if 0 in a.shape or 0 in b.shape:
         return False
-    (a_lo, a_hi), (b_lo, b_hi) = (byte_bounds(v.data.ptr, v.shape, v.strides, v.dtype.itemsize) for v in (a, b))
-    return a_lo < b_hi and b_lo < a_hi
+    a_start, b_start = a.data.ptr, b.data.ptr
+    a_lo, a_hi = byte_bounds(a.shape, a.strides, a.dtype.itemsize)
+    b_lo, b_hi = byte_bounds(b.shape, b.strides, b.dtype.itemsize)
+    return bool(a_start + a_lo < b_start + b_hi and b_start + b_lo < a_start + a_hi)
 
 
-def byte_bounds(start: int, shape: tuple[int, ...], strides: tuple[int, ...], itemsize: int) -> tuple[int, int]:
-    """Addresses of the first byte of an array with samples, and of the one past its last."""
+@lru_cache(maxsize=256)
+def byte_bounds(shape: tuple[int, ...], strides: tuple[int, ...], itemsize: int) -> tuple[int, int]:
+    """From an array's first sample to its lowest byte, and to the one past its highest."""
     reach = [s * (n - 1) for s, n in zip(strides, shape, strict=True)]
-    return start + sum(r for r in reach if r < 0), start + sum(r for r in reach if r > 0) + itemsize
+    return sum(r for r in reach if r < 0), sum(r for r in reach if r > 0) + itemsize
 
 
 def is_masked(x: Any) -> bool:

@@ -3,6 +3,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+RECIPE_BYTES: int
+
 class AxisMap:
     acc: str
     def __init__(

@@ -18,6 +18,7 @@ cdef dict COORDS = {
     "direct32": COORDS_DIRECT32, "torch32": COORDS_TORCH32, "torch64": COORDS_TORCH64, "rational": COORDS_RATIONAL,
 }
 cdef dict WEIGHTS = {None: WEIGHTS_NONE, "float32": WEIGHTS_F32, "float64": WEIGHTS_F64, "int16": WEIGHTS_I16}
+RECIPE_BYTES = sizeof(axis_recipe)
 cdef tuple FILTER_NAMES = tuple(FILTERS)
 cdef tuple COORDS_NAMES = tuple(COORDS)
 cdef tuple WEIGHT_NAMES = tuple(WEIGHTS)

@@ -30,7 +30,22 @@ def config() -> dict[str, Any]:
         "backends": ", ".join(backends()),
         "backend": selected() or "by array type",
         "cupy": getattr(sys.modules.get("cupy"), "__version__", "not imported"),
+        "gpu": _gpu(),
     }
+
+
+def _gpu() -> str:
+    cupy = sys.modules.get("cupy")
+    if cupy is None:
+        return "not looked for: CuPy has not been imported"
+    from .backends.cuda import unusable
+
+    reason = unusable(cupy)
+    if reason:
+        return reason
+    runtime = cupy.cuda.runtime
+    names = [runtime.getDeviceProperties(i)["name"].decode() for i in range(runtime.getDeviceCount())]
+    return ", ".join(names)
 
 
 def _pool() -> str:

@@ -214,7 +214,7 @@ def to_cupy(x: Any) -> Any:
     if not x.dtype.isnative:
         return None
     start = x.__array_interface__["data"][0]
-    lo, hi = byte_bounds(start, x.shape, x.strides, x.dtype.itemsize) if x.size else (start, start)
+    lo, hi = (start + b for b in (byte_bounds(x.shape, x.strides, x.dtype.itemsize) if x.size else (0, 0)))
     phase = lo % 16 // x.dtype.itemsize * x.dtype.itemsize  # an array begins where it did within 16 bytes
     raw = np.zeros(phase + hi - lo, np.uint8)
     raw[phase:] = np.frombuffer(ctypes.string_at(lo, hi - lo), np.uint8)

@@ -18,11 +18,12 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from upsample.backends.cuda import FOLDERS
+from upsample.backends.cuda import FOLDERS, PARAMS
 
 HERE = Path(__file__).resolve().parent / "host"
 # Contraction is off, as on the device; an explicit fma is one instruction.
 FLAGS = [
+    f"-DPARAMS_BYTES={PARAMS.itemsize}",
     *("-std=c++17", "-O1", "-fPIC", "-shared", "-ffp-contract=off", "-mfma"),
     *("-Wall", "-Werror", "-Wno-unknown-pragmas", "-Wno-unused-function", "-Wno-maybe-uninitialized"),
     *os.environ.get("UPSAMPLE_HOST_FLAGS", "").split(),

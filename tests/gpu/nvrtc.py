@@ -90,7 +90,7 @@ def check(code: int) -> None:
 def build(programs: list[Program], arch: str) -> list[Built]:
     """Kernels by name, all in one program."""
     entry = 'extern "C" __global__ void __launch_bounds__(128, {})\nentry_{}(const char *__restrict__ in, '
-    entry += "char *__restrict__ out, const __grid_constant__ kernel_params p) {{ {}(in, out, p); }}\n"
+    entry += "char *__restrict__ out, const PARAMETER kernel_params p) {{ {}(in, out, p); }}\n"
     source = INCLUDES + "".join(entry.format(p.blocks, i, p.name) for i, p in enumerate(programs))
     cubin, log = compile_source(source, arch)
     facts: dict[str, list[int]] = {}

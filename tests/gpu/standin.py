@@ -306,6 +306,7 @@ def modules(devices: int = DEVICES) -> types.ModuleType:
     runtime = types.SimpleNamespace(
         getDeviceCount=lambda: devices,
         getDevice=lambda: world.device,
+        getDeviceProperties=lambda number: {"name": f"stand-in {number}".encode()},
         streamIsCapturing=lambda ptr: ptr in world.capturing,
     )
     cupy.cuda = types.SimpleNamespace(  # type: ignore[attr-defined]

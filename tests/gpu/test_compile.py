@@ -29,7 +29,7 @@ HOT = {
     "doubled<f32,float,4,0,2,2,8": (64, 9.6), "doubled<f32,float,4,0,4,4,8": (80, 16.6),
     "doubled<f32,float,4,2,2,2,8": (80, 25.6), "doubled<f16,float,8,2,2,2,8": (128, 23.7),
     "doubled<f16,float,8,0,2,2,8": (80, 7.7), "doubled<bf16,float,8,0,2,2,8": (80, 7.7),
-    "doubled<f16,float,8,0,4,4,8": (128, 13.8), "doubled<u8,int32_t,16,0,2,2,8": (128, 12.8),
+    "doubled<f16,float,8,0,4,4,8": (128, 13.8), "doubled_bytes<2,8": (80, 5.2),
     "doubled_copy<raw1,0,1,8": (64, 0.9), "doubled_copy<raw2,0,1,8": (64, 1.8), "doubled_copy<raw4,0,1,8": (64, 3.8),
     "resample<f32,float,4,0,2,2,SINGLE,": (64, 19.3), "resample<f32,float,4,0,4,4,SINGLE,": (80, 25.7),
     "resample<f32,float,4,2,2,2,SINGLE,": (80, 25.6), "resample<f16,float,8,0,2,2,SINGLE,": (80, 13.5),
@@ -140,9 +140,10 @@ def per_output(b: Built) -> float:
     whole = sum(sass.opcode(i) != "NOP" for i in code.instructions)
     if b.program.name.startswith("doubled"):
         rows = 2 * int(arguments[-1])
-        vector = (
-            16 // {"1": 1, "2": 2, "4": 4, "8": 8}[arguments[0][-1]] if "copy" in b.program.name else int(arguments[2])
-        )
+        kind = b.program.name.partition("<")[0]
+        vector = 16
+        if kind != "doubled_bytes":
+            vector = int(arguments[2]) if kind == "doubled" else 16 // int(arguments[0].removeprefix("raw"))
         return whole / (vector * rows)
     vector, kd, kh, kw = (int(a) for a in arguments[2:6])
     rows = 8 if kd < 2 and kw < 4 and 16 // vector >= 4 else 16

@@ -256,6 +256,20 @@ def test_other_containers_are_told_how_to_get_here() -> None:
         upsample.interpolate(OnGpu(), scale_factor=2)
 
 
+def test_samples_that_are_not_aligned_to_themselves_are_refused_where_they_are_summed(world: standin.World) -> None:
+    raw = standin.empty(401, np.uint8)
+    x = standin.ndarray((1, 1, 10, 10), np.float32, raw.data + 1)
+    with pytest.raises(ValueError, match="no multiple of their 4 bytes"):
+        upsample.interpolate(x, size=17, mode="bilinear")
+    upsample.interpolate(x, size=17)
+    assert world.launches[-1].program.startswith("resample<raw1,")
+
+
+def test_show_config_names_the_devices(capsys: pytest.CaptureFixture[str]) -> None:
+    upsample.show_config()
+    assert "stand-in 0, stand-in 1, stand-in 2" in capsys.readouterr().out
+
+
 # ---- reasons -------------------------------------------------------------------------------------------------
 
 

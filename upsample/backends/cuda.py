@@ -22,6 +22,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 
 from .._arrays import check_out, native, output_order
+from .._axismap import RECIPE_BYTES
 from . import register_backend
 from ._axes import Copy, Groups, Transposed, groups_of, nothing_to_do, size_of
 
@@ -31,8 +32,6 @@ if TYPE_CHECKING:
 
 KERNELS = Path(__file__).resolve().parent.parent / "_kernels"
 FOLDERS = (KERNELS / "cuda", KERNELS / "cpu", KERNELS / "cuda" / "nvrtc")
-# No contraction: a fused multiply-add stands only where the sources write one.
-OPTIONS = ("--std=c++17", "--fmad=false", "--device-as-default-execution-space", "--device-int128")
 ENTRY = "upsample_kernel"
 
 TABLE_OUTPUTS = 65536  # the taps of longer maps are evaluated on the device
@@ -47,7 +46,7 @@ RING_REGISTERS = 48  # the same where weights are parameters
 WAVE = 1024  # threads that a multiprocessor is given before rows per thread are raised
 
 # The parameters' NumPy twins of params.cuh.
-AXIS = np.dtype([("records", "<u8"), ("weights", "<u8"), ("recipe", "V96")])
+AXIS = np.dtype([("records", "<u8"), ("weights", "<u8"), ("recipe", f"V{RECIPE_BYTES}")])
 TWICE = np.dtype([("even", "<u8", 4), ("odd", "<u8", 4), ("begin", "<u8", 2)])
 PARAMS = np.dtype(
     [(name, AXIS) for name in ("d", "h", "w")]
@@ -58,6 +57,12 @@ PARAMS = np.dtype(
         for name in ("z_d", "in_depth", "in_height", "in_width", "out_depth", "out_height", "row", "inner", "rows",
                      "align", "taps", "shift_d", "shift_h", "shift_w", "own_h", "own_w")
     ]
+)  # fmt: skip
+
+# No contraction: a fused multiply-add stands only where the sources write one.
+OPTIONS = (
+    "--std=c++17", "--fmad=false", "--device-as-default-execution-space", "--device-int128",
+    f"-DPARAMS_BYTES={PARAMS.itemsize}",
 )  # fmt: skip
 
 DTYPES = {
@@ -153,7 +158,10 @@ class Axis:
     @property
     def recipe(self) -> bytes | None:
         make = getattr(self.map, "recipe_bytes", None)
-        return None if make is None else make()
+        if make is None or getattr(self.map, "transposed", False):
+            return None  # a table of unknown origin; an adjoint, whose taps are made block by block
+        found: bytes | None = make()
+        return found
 
     def tables(self) -> dict[str, Any]:
         """Arrays to upload, by the name that they have among the kernel's."""
@@ -199,6 +207,11 @@ class Twice:
     odd: Any
     begin: Any
     own: bool
+
+    def quarters(self, shift: int) -> bool:
+        """Whether the weights are 1/4 and 3/4, in the integer scheme."""
+        one = 1 << shift
+        return [*self.even, *self.odd] == [one // 4, 3 * one // 4, 3 * one // 4, one // 4]
 
     def fill(self, params: Any) -> None:
         for name in ("even", "odd", "begin"):
@@ -388,7 +401,18 @@ class Fused(Step):
         height = self.before[2]
         half = 8 if columns * -(-height // 8) * self.after[0] * self.after[1] >= multiprocessors * WAVE else 4
         half = half if kh else 1
-        if self.sums:
+        in_bytes = (
+            self.dtype == "u8"
+            and self.sums == "int32"
+            and kd == 0
+            and all(
+                t is None or (a is not None and t.quarters(a.map.shift))
+                for t, a in zip(self.twice, self.axes[1:], strict=True)
+            )
+        )
+        if in_bytes:
+            name, blocks = f"doubled_bytes<{kh},{half}>", 6
+        elif self.sums:
             name = f"doubled<{self.dtype},{sums[0]},{vector},{kd},{kh},{kw},{half}>"
             blocks = 4 if vector * ring > 24 or sums[1] > 4 else 6 if kd or kw > 2 or vector > 4 else 8
         else:
@@ -603,6 +627,7 @@ class CudaKernel:
         self.dense_in = dense(steps[0].before, steps[0].width_in)
         self.dense_out = dense(steps[-1].after, steps[-1].width_out)
         self.devices: dict[int, Loaded] = {}
+        self.layouts: dict[Any, tuple[int, int, int] | None] = {}
 
     def __call__(self, x: Any, out: Any = None) -> Any:
         cupy = sys.modules["cupy"]
@@ -641,27 +666,14 @@ class CudaKernel:
 
     def strides_of(self, x: Any, shape: tuple[int, ...]) -> tuple[int, int, int] | None:
         """Byte strides of outer, D and H, or None where the array is not laid out as the kernel needs."""
-        strides, width = x.strides, self.plan.dtype.itemsize
-        expected = width
-        for axis in reversed((*self.groups[3], *self.groups[4])):  # these are dense
-            if shape[axis] != 1 and strides[axis] != expected:
-                return None
-            expected *= shape[axis]
-        found = []
-        for group in self.groups[:3]:
-            stride, expected = 0, -1
-            for axis in reversed(group):
-                if shape[axis] == 1:
-                    continue
-                if expected == -1:
-                    stride = strides[axis]
-                elif strides[axis] != expected:
-                    return None
-                expected = strides[axis] * shape[axis]
-            found.append(stride)
-        if abs(found[2]) >= 2**31:
-            return None  # the fused kernels multiply it in 32 bits
-        return (found[0], found[1], found[2])
+        key = shape, x.strides
+        try:
+            return self.layouts[key]
+        except KeyError:
+            if len(self.layouts) >= 64:
+                self.layouts.clear()
+            self.layouts[key] = found = grouped(self.groups, shape, x.strides, self.plan.dtype.itemsize)
+            return found
 
     def launch(self, in_ptr: int, out_ptr: int, stream: Any, strides: Any = None) -> None:
         """Run on memory of the current device, on a stream: the one way in which kernels are started.
@@ -730,6 +742,12 @@ class CudaKernel:
         along, into, in_start, out_start = key
         made = []
         source = Memory(along, math.gcd(16, in_start, *along))
+        width = self.plan.dtype.itemsize
+        if self.steps[0].sums and (source.align % width or math.gcd(16, out_start, *into) % width):
+            raise ValueError(
+                f"the samples of an array start at no multiple of their {width} bytes: no GPU can read them so, copy "
+                "the bytes to an array of their own"
+            )
         for i, step in enumerate(self.steps):
             if i + 1 < len(self.steps):
                 between = dense(step.after, step.width_out)
@@ -767,6 +785,32 @@ class CudaKernel:
         held = sum(math.prod(s.after) * s.width_out for s in self.steps[:-1])
         sizes = "outer={} D={} H={} W={} inner={}".format(*self.steps[0].before)
         return f"{sizes}: {text}" + (f"; {held} bytes of temporaries" if held else "")
+
+
+def grouped(
+    groups: Groups, shape: tuple[int, ...], strides: tuple[int, ...], width: int
+) -> tuple[int, int, int] | None:
+    """Byte strides of outer, D and H, each of one or more axes, if those are regular and W and inner are dense."""
+    expected = width
+    for axis in reversed((*groups[3], *groups[4])):
+        if shape[axis] != 1 and strides[axis] != expected:
+            return None
+        expected *= shape[axis]
+    found = []
+    for group in groups[:3]:
+        stride, expected = 0, -1
+        for axis in reversed(group):
+            if shape[axis] == 1:
+                continue
+            if expected == -1:
+                stride = strides[axis]
+            elif strides[axis] != expected:
+                return None
+            expected = strides[axis] * shape[axis]
+        found.append(stride)
+    if abs(found[2]) >= 2**31:
+        return None  # the fused kernels multiply it in 32 bits
+    return found[0], found[1], found[2]
 
 
 def dense(sizes: tuple[int, ...], width: int) -> tuple[int, int, int]:

@@ -13,7 +13,6 @@
 #define DEVICE inline
 #define CALLED inline
 #define __device__
-#define __grid_constant__
 
 struct dim3_t { unsigned x, y, z; };
 static thread_local dim3_t threadIdx, blockIdx, blockDim, gridDim;

@@ -9,6 +9,13 @@
 #define DEVICE __device__ __forceinline__
 #define CALLED __device__ __noinline__      /* long code that is not worth a copy per use */
 
+/* A parameter that functions are given references to without a copy of it; Pascal makes the copy. */
+#if __CUDA_ARCH__ >= 700
+#define PARAMETER __grid_constant__
+#else
+#define PARAMETER
+#endif
+
 DEVICE float fmadd(float a, float b, float c) { return __fmaf_rn(a, b, c); }
 DEVICE double fmadd(double a, double b, double c) { return __fma_rn(a, b, c); }
 

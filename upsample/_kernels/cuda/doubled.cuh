@@ -143,3 +143,64 @@ template <class D, int KD, int KH, int HALF> DEVICE void doubled_copy(const char
         }
     }
 }
+
+/* uint8 with the weights 1/4 and 3/4: (a + 3b + 2) >> 2 is what the integer scheme makes of them.
+ *
+ * Bytes are spread over 16-bit lanes, two to a register: of a word, bytes 0 and 2 in one, 1 and 3 in another.  In `lanes`,
+ * the first half belongs to even outputs and the second to odd ones.  A thread makes 16 samples of 2 * HALF rows.
+ */
+struct lanes { uint32_t x[8]; };
+
+template <int KH, int HALF> DEVICE void doubled_bytes(const char *in, char *out, const kernel_params &p)
+{
+    enum { ROWS = KH ? HALF : 1, REACH = KH ? 1 : 0, SLOTS = KH ? 3 : 1 };
+    const uint32_t mask = 0x00ff00ffu, half = 0x00020002u;
+    const int32_t i0 = (int32_t)(blockIdx.x * blockDim.x + threadIdx.x) * 8;
+    const int32_t y0 = (int32_t)(blockIdx.y * blockDim.y + threadIdx.y) * ROWS;
+    if (i0 < 0 || i0 >= p.in_width || y0 < 0 || y0 >= p.in_height) return;
+    const int32_t before = clamp(i0 - 1, p.in_width - 1), after = clamp(i0 + 8, p.in_width - 1);
+    for (plane_loop<false> at(p); at.more(p); at.next(p)) {
+        const char *plane = here(at.from(in, p, 0));
+        char *to = at.to(out, p) + (KH ? 2 : 1) * y0 * p.out_h + 2 * (int64_t)i0;
+        lanes ring[SLOTS];
+#pragma unroll
+        for (int r = -REACH; r < ROWS + REACH; r++) {
+            const char *row = at_row(plane, clamp(y0 + r, p.in_height - 1), (int32_t)p.in_h);
+            const uint2 c = load<uint2>(row + i0);
+            const uint32_t left = load<uint8_t>(row + before), right = load<uint8_t>(row + after);
+            const uint32_t centre[2] = { c.x, c.y };
+            const uint32_t lower[2] = { bytes_of(c.x, left, 0x2104), bytes_of(c.x, c.y, 0x6543) };
+            const uint32_t upper[2] = { bytes_of(c.x, c.y, 0x4321), bytes_of(c.y, right, 0x4321) };
+            lanes &made = ring[(r + REACH) % SLOTS];
+#pragma unroll
+            for (int i = 0; i < 4; i++) {
+                const int shift = i % 2 * 8;
+                const uint32_t t = (centre[i / 2] >> shift & mask) * 3 + half;
+                made.x[i] = (t + (lower[i / 2] >> shift & mask)) >> 2 & mask;
+                made.x[4 + i] = (t + (upper[i / 2] >> shift & mask)) >> 2 & mask;
+            }
+            if (r < REACH) continue;
+            if (y0 + r - REACH >= p.in_height) break;
+#pragma unroll
+            for (int side = 0; side < (KH ? 2 : 1); side++) {
+                uint32_t x[8];
+#pragma unroll
+                for (int i = 0; i < 8; i++) {
+                    if constexpr (KH > 0)
+                        x[i] = (ring[(r - REACH + 1) % SLOTS].x[i] * 3 + half + ring[(r - REACH + 2 * side) % SLOTS].x[i]) >> 2 & mask;
+                    else
+                        x[i] = ring[0].x[i];
+                }
+                uint32_t q[4];
+#pragma unroll
+                for (int i = 0; i < 2; i++) {
+                    const uint32_t first = x[2 * i] | x[4 + 2 * i] << 8, second = x[2 * i + 1] | x[5 + 2 * i] << 8;
+                    q[2 * i] = bytes_of(first, second, 0x5410);
+                    q[2 * i + 1] = bytes_of(first, second, 0x7632);
+                }
+                store(to, make_uint4(q[0], q[1], q[2], q[3]));
+                to += p.out_h;
+            }
+        }
+    }
+}

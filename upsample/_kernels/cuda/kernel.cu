@@ -5,7 +5,7 @@
 #include "wide.cuh"
 
 extern "C" __global__ void __launch_bounds__(128, BLOCKS)
-upsample_kernel(const char *__restrict__ in, char *__restrict__ out, const __grid_constant__ kernel_params p)
+upsample_kernel(const char *__restrict__ in, char *__restrict__ out, const PARAMETER kernel_params p)
 {
     KERNEL(in, out, p);
 }

@@ -36,10 +36,7 @@ struct kernel_params {
     int32_t own_h, own_w;       /* whole factor 2: output 0 has taps of its own, from input 0 on */
 };
 
-static_assert(sizeof(axis_recipe) == 96, "axis_recipe");
-static_assert(sizeof(axis_params) == 112, "axis_params");
-static_assert(sizeof(doubled_params) == 80, "doubled_params");
-static_assert(sizeof(kernel_params) == 624, "kernel_params");
+static_assert(sizeof(kernel_params) == PARAMS_BYTES, "the NumPy twin has another size");
 
 /* The volumes, or with DEEP the output planes of volumes, that a thread works on: the grid's z, and on by its size. */
 template <bool DEEP> struct plane_loop {

@@ -1,0 +1,2 @@
+/* NVRTC declares memcpy and memset itself. */
+#pragma once
