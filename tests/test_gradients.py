@@ -506,6 +506,17 @@ def test_arguments_are_interpolates_own() -> None:
         assert backward[name].kind == forward[name].kind
 
 
+def test_objects_have_a_backward() -> None:
+    up = upsample.Upsample(scale_factor=(2, 3), mode="bicubic", numerics="exact", layout="HWC")
+    x = np.random.default_rng(0).uniform(size=(5, 6, 3))
+    g = np.random.default_rng(1).uniform(size=up(x).shape)
+    made = up.backward(g, x.shape)
+    assert float((up(x) * g).sum()) == pytest.approx(float((x * made).sum()), rel=1e-12)
+    out = np.empty_like(x)
+    assert up.backward(g, x.shape, out=out) is out
+    assert np.array_equal(out, made)
+
+
 @pytest.mark.parametrize("dtype", ["uint8", "int8", "int16", "uint16", "int64", "bool", "complex64", "S2"])
 def test_other_dtypes_have_no_gradient(dtype: str) -> None:
     with pytest.raises(NotImplementedError, match=r"has no gradient.*x\.astype"):

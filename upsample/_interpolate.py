@@ -571,6 +571,22 @@ class Upsample:
             backend=self.backend,
         )
 
+    def backward(self, grad_output: Any, input_shape: Any, *, out: Any = None) -> Any:
+        """The gradient by an input of `input_shape`, from the one by the output; see `interpolate_backward`."""
+        return interpolate_backward(
+            grad_output,
+            input_shape,
+            self.size,
+            self.scale_factor,
+            self.mode,
+            self.align_corners,
+            self.recompute_scale_factor,
+            numerics=self.numerics,
+            layout=self.layout,
+            out=out,
+            backend=self.backend,
+        )
+
     def __call__(self, input: Any) -> Any:
         """The same as `forward`."""
         return self.forward(input)

@@ -1,8 +1,8 @@
-"""Learn to enlarge a photograph: a filter, trained through the gradient of `interpolate`, in NumPy.
+"""Learn to enlarge a photograph: a filter, trained through the gradient of `Upsample`, in NumPy.
 
     python docs/examples/train_superres.py [FOLDER] [STEPS]
 
-The model is ``interpolate(filtered(small))``: 7 x 7 weights on the small picture, then bicubic. Its loss is the mean
+The model is ``Upsample(filtered(small))``: 7 x 7 weights on the small picture, then bicubic. Its loss is the mean
 squared difference from the large picture. It learns from the left of a photograph, is judged on the right, which it
 never sees, and writes superres.png to FOLDER (by default the current one). Needs Pillow, to read and write pictures:
 pip install "upsample[image]".
@@ -22,7 +22,7 @@ HERE = Path(__file__).resolve().parent
 FACTOR = 3
 TAPS = 7  # of the filter, along H and W
 SPLIT = 156  # columns of the photograph to learn from
-LARGER = {"scale_factor": FACTOR, "mode": "bicubic"}
+LARGER = upsample.Upsample(scale_factor=FACTOR, mode="bicubic")
 
 
 def smaller(pictures: np.ndarray) -> np.ndarray:
@@ -39,14 +39,14 @@ def neighbours(pictures: np.ndarray) -> np.ndarray:
 
 def enlarged(around: np.ndarray, weights: np.ndarray) -> np.ndarray:
     """The model: a weighted sum of each sample's neighbours, interpolated."""
-    return upsample.interpolate(np.tensordot(around, weights, axes=2), **LARGER)
+    return LARGER(np.tensordot(around, weights, axes=2))
 
 
 def loss_and_gradient(around: np.ndarray, weights: np.ndarray, large: np.ndarray) -> tuple[float, np.ndarray]:
     """The loss and its gradient: by the large picture, from there by the small one, from there by the weights."""
     difference = enlarged(around, weights) - large
     by_large = 2 / difference.size * difference
-    by_small = upsample.interpolate_backward(by_large, around.shape[:4], **LARGER)
+    by_small = LARGER.backward(by_large, around.shape[:4])
     return float((difference**2).mean()), np.tensordot(by_small, around, axes=4)
 
 
@@ -86,7 +86,7 @@ def main(folder: Path, steps: int) -> None:
     print(f"step {steps - 1:>4}   loss {losses[-1]:.6f}")
 
     small = smaller(unseen)
-    before = upsample.interpolate(small, **LARGER)
+    before = LARGER(small)
     after = enlarged(neighbours(small), weights)
     scores = decibels(before, unseen), decibels(after, unseen)
     print(f"the part that was not learned from: bicubic {scores[0]:.2f} dB, learned {scores[1]:.2f} dB")
