@@ -199,7 +199,7 @@ def test_the_pybind11_example(tmp_path: Path) -> None:
     need(importlib.util.find_spec("pybind11"), "pybind11")
     import pybind11
 
-    flags = ("-std=c++17", "-O1", "-fPIC", "-shared", "-fvisibility=hidden", f"-isystem{pybind11.get_include()}")
+    flags = ("-std=c++17", "-O0", "-fPIC", "-shared", "-fvisibility=hidden", f"-isystem{pybind11.get_include()}")
     source = EXAMPLES / "pybind11" / "doubled.cpp"
     compile_strictly([source], tmp_path / f"doubled{SUFFIX}", *flags, variable="CXX")
     said = building.python(
