@@ -28,6 +28,9 @@ NUMERICS = ("torch", "exact")
 cdef enum:
     MOST_BLOCKS = 8
 
+cdef extern from "Python.h" nogil:
+    int Py_IsInitialized()
+
 cdef extern from *:
     """
     static int64_t count_up(int64_t *count) { return __atomic_add_fetch(count, 1, __ATOMIC_RELAXED); }
@@ -213,19 +216,27 @@ cdef kernel_data *made(const upsample_work *w) except NULL:
 
 
 cdef int32_t table_create(const upsample_work *work, upsample_kernel **kernel, char *message,
-                          int64_t message_size) noexcept with gil:
+                          int64_t message_size) noexcept nogil:
+    say(message, message_size, "")
+    if kernel == NULL:
+        say(message, message_size, "kernel is a null pointer")
+        return UPSAMPLE_ERROR_ARGUMENT
+    kernel[0] = NULL
+    if work == NULL:
+        say(message, message_size, "work is a null pointer")
+        return UPSAMPLE_ERROR_ARGUMENT
+    if not Py_IsInitialized():
+        say(message, message_size, "Python has ended: kernels are made while it runs")
+        return UPSAMPLE_ERROR_NOT_IMPORTED
+    return create(work, kernel, message, message_size)
+
+
+cdef int32_t create(const upsample_work *work, upsample_kernel **kernel, char *message,
+                    int64_t message_size) noexcept with gil:
     cdef PyObject *kind
     cdef PyObject *value
     cdef PyObject *trace
     cdef int32_t status = UPSAMPLE_OK
-    say(message, message_size, b"")
-    if kernel == NULL:
-        say(message, message_size, b"kernel is a null pointer")
-        return UPSAMPLE_ERROR_ARGUMENT
-    kernel[0] = NULL
-    if work == NULL:
-        say(message, message_size, b"work is a null pointer")
-        return UPSAMPLE_ERROR_ARGUMENT
     PyErr_Fetch(&kind, &value, &trace)      # the caller may be handling an error of its own
     try:
         kernel[0] = <upsample_kernel *>made(work)

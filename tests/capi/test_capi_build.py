@@ -92,6 +92,21 @@ def test_the_lines_that_matter(tmp_path: Path) -> None:
     compile_strictly([source], tmp_path / "lines.o", "-std=c99", "-c")
 
 
+def libpython() -> Path:
+    """The library that programs with an embedded interpreter link with."""
+    library = Path(str(sysconfig.get_config_var("LIBDIR"))) / str(sysconfig.get_config_var("LDLIBRARY"))
+    return Path(
+        need(library.suffix == ".so" and library.is_file() and library, f"the library of this Python, {library},")
+    )
+
+
+def test_kernels_outlive_the_interpreter(tmp_path: Path) -> None:
+    library = libpython()
+    flags = ("-std=c11", f"-Wl,-rpath,{library.parent}")
+    program = compile_strictly([HERE / "after.c", library], tmp_path / "after", *flags)
+    assert run([program]) == "11 1 Python has ended: kernels are made while it runs|0 1 2 4 6 8 9\n"
+
+
 # ---- the examples -----------------------------------------------------------------------------------------
 
 
@@ -127,8 +142,7 @@ def test_the_cpp_example(tmp_path: Path) -> None:
     folder = copied("cpp", tmp_path)
     cmake = need(shutil.which("cmake"), "cmake")
     compiler = building.compiler("CXX")
-    library = Path(str(sysconfig.get_config_var("LIBDIR"))) / str(sysconfig.get_config_var("LDLIBRARY"))
-    need(library.is_file(), f"the library of this Python, {library},")
+    libpython()
     where = run([sys.executable, "-P", "-m", "upsample.config", "--cmakedir"]).strip()
     run(
         [cmake, "-B", "build", f"-DPython_EXECUTABLE={sys.executable}", f"-Dupsample_DIR={where}",
@@ -185,7 +199,7 @@ def test_the_pybind11_example(tmp_path: Path) -> None:
     need(importlib.util.find_spec("pybind11"), "pybind11")
     import pybind11
 
-    flags = ("-std=c++17", "-O1", "-fPIC", "-shared", "-fvisibility=hidden", f"-isystem{pybind11.get_include()}")
+    flags = ("-std=c++17", "-O0", "-fPIC", "-shared", "-fvisibility=hidden", f"-isystem{pybind11.get_include()}")
     source = EXAMPLES / "pybind11" / "doubled.cpp"
     compile_strictly([source], tmp_path / f"doubled{SUFFIX}", *flags, variable="CXX")
     said = building.python(

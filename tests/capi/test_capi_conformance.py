@@ -178,6 +178,25 @@ def test_a_window_has_the_bits_of_the_whole(seed: int) -> None:
     assert out.tobytes() == plan(x)[tuple(piece)].tobytes()
 
 
+@given(st.integers(0, 2**31))
+@settings(max_examples=150)
+def test_gradients_where_plans_have_them(seed: int) -> None:
+    """The transposed kernel against `plan.T`; without it a code that says so."""
+    (case,) = testing.random_cases(1, seed, dtypes=("float32", "float64", "float16"))
+    plan = upsample.plan(case.shape, np.dtype(case.dtype), **case.arguments)
+    answer = ctable.made(ctable.work(case.shape, case.dtype, transposed=1, **case.arguments))
+    if not hasattr(type(plan), "T"):
+        assert isinstance(answer, ctable.Refused)
+        assert answer.status == ctable.UNSUPPORTED
+        return
+    assert isinstance(answer, ctable.Kernel)
+    assert (answer.shape("in"), answer.shape("out")) == (plan.out_shape, plan.shape)
+    grad = np.random.default_rng(seed).normal(size=plan.out_shape).astype(case.dtype)
+    out = answer.new_output(grad.dtype)
+    answer.run(grad, out, threads=2, parts=4, seed=seed)
+    assert out.tobytes() == plan.T(grad).tobytes()
+
+
 def test_a_long_signal_split_over_units() -> None:
     x = np.random.default_rng(0).integers(0, 256, 10**8, np.uint8).reshape(1, 1, -1)
     arguments = {"scale_factor": 1.25, "mode": "linear"}

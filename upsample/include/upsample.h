@@ -70,7 +70,7 @@ typedef enum {
     UPSAMPLE_ERROR_UNITS = 8,           /* a range that is not within 0 <= lo <= hi <= units */
     UPSAMPLE_ERROR_OVERLAP = 9,         /* input and output share memory */
     UPSAMPLE_ERROR_UNSUPPORTED = 10,    /* the installed upsample cannot do it yet */
-    UPSAMPLE_ERROR_NOT_IMPORTED = 11,   /* upsample_import() was not called, or failed */
+    UPSAMPLE_ERROR_NOT_IMPORTED = 11,   /* upsample_import() was not called, or failed; Python has ended */
     UPSAMPLE_ERROR_INTERNAL = 12        /* a bug in upsample: please report it */
 } upsample_status;
 
