@@ -8,3 +8,5 @@ typedef unsigned char uint8_t;
 typedef unsigned short uint16_t;
 typedef unsigned int uint32_t;
 typedef unsigned long long uint64_t;
+#define INT16_MAX 32767
+#define INT64_MAX 9223372036854775807ll
