@@ -18,7 +18,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from upsample.backends.cuda import FOLDERS, PARAMS
+from upsample.backends._cuda import FOLDERS, PARAMS
 
 HERE = Path(__file__).resolve().parent / "host"
 # Contraction is off, as on the device; an explicit fma is one instruction.

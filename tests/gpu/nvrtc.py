@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
 
-from upsample.backends.cuda import FOLDERS, OPTIONS, Program
+from upsample.backends._cuda import FOLDERS, OPTIONS, Program
 
 INCLUDES = "".join(f'#include "{name}.cuh"\n' for name in ("resample", "doubled", "wide"))
 

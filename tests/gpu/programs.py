@@ -12,7 +12,7 @@ from typing import Any
 from unittest import mock
 
 import upsample
-from upsample.backends import cuda
+from upsample.backends import _cuda as cuda
 
 try:
     import ml_dtypes
@@ -63,7 +63,7 @@ def programs(starts: tuple[int, ...] = STARTS, multiprocessors: tuple[int, ...] 
     for plan in dict.fromkeys(plans()):
         if not plan.passes:
             continue
-        kernel = cuda._prepare(plan, tuple(range(len(plan.shape))))
+        kernel = cuda.prepare(plan, tuple(range(len(plan.shape))))
         for start in starts:
             if start % min(plan.dtype.itemsize, 8) and plan.dtype.itemsize > start:
                 continue

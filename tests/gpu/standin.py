@@ -321,22 +321,22 @@ def installed(devices: int = DEVICES, run: bool = True) -> Iterator[World]:
     """A fresh world behind ``import cupy``, with nothing compiled and no kernel prepared."""
     global world
     from upsample import _interpolate
-    from upsample.backends import cuda
+    from upsample.backends import _cuda, cuda
 
     _interpolate._cached_device_kernel.cache_clear()
     before, outer, world = sys.modules.get("cupy"), world, World()
     world.run = run
     sys.modules["cupy"] = modules(devices)
-    cuda._modules.clear()
-    cuda._functions.clear()
+    _cuda._modules.clear()
+    _cuda._functions.clear()
     cuda._usable = False
     try:
         yield world
     finally:
         world = outer
         _interpolate._cached_device_kernel.cache_clear()
-        cuda._modules.clear()
-        cuda._functions.clear()
+        _cuda._modules.clear()
+        _cuda._functions.clear()
         cuda._usable = False
         if before is None:
             del sys.modules["cupy"]

@@ -11,7 +11,7 @@ import pytest
 import sass
 from nvrtc import Built
 
-from upsample.backends.cuda import Program
+from upsample.backends._cuda import Program
 
 pytestmark = pytest.mark.skipif(not nvrtc.version(), reason="the wheel nvidia-cuda-nvrtc-cu12 is not installed")
 needs_disassembler = pytest.mark.skipif(

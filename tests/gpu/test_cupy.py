@@ -13,7 +13,7 @@ pytestmark = pytest.mark.skipif(find_spec("cupy") is None, reason="CuPy is not i
 CODE = """
 import cupy
 from cupy.cuda import compiler
-from upsample.backends import cuda
+from upsample.backends import _cuda as cuda
 program = cuda.Program("resample<f32,float,4,0,2,2,SINGLE,false>", 8)
 includes = tuple(f"-I{folder}" for folder in cuda.FOLDERS)
 options = (*cuda.OPTIONS, *includes, f"-DKERNEL={program.name}", f"-DBLOCKS={program.blocks}")

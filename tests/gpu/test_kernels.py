@@ -23,7 +23,8 @@ import upsample
 from upsample import testing
 from upsample._kernels.cpu import skeleton
 from upsample._plan import Pass, Plan
-from upsample.backends import cuda, why_not
+from upsample.backends import _cuda as cuda
+from upsample.backends import why_not
 
 pytestmark = [
     pytest.mark.skipif(shutil.which("g++") is None, reason="g++ is not installed"),
@@ -247,7 +248,7 @@ def test_an_output_beyond_2_31_samples_is_addressed_in_64_bits(world: standin.Wo
     """Only the launch is made: what it would write does not fit here."""
     world.run = False
     plan = upsample.plan((70_000, 1, 128, 128), np.uint8, scale_factor=2, mode="bilinear")
-    kernel = cuda._prepare(plan, (0, 1, 2, 3))
+    kernel = cuda.prepare(plan, (0, 1, 2, 3))
     (launch,) = kernel.launches((kernel.dense_in, kernel.dense_out, 0, 0), 132)
     assert plan.out_shape[0] * 256 * 256 > 2**32
     assert int(launch.params["out_outer"][0]) * 69_999 > 2**32

@@ -14,7 +14,7 @@ import pytest
 import standin
 
 import upsample
-from upsample.backends import cuda
+from upsample.backends import _cuda, cuda
 
 pytestmark = pytest.mark.skipif(shutil.which("g++") is None, reason="g++ is not installed")
 
@@ -34,7 +34,7 @@ def array(*shape: int, dtype: str = "float32") -> standin.ndarray:
 
 def test_every_parameter_is_where_the_kernel_looks_for_it() -> None:
     there = hosted.layout()
-    assert cuda.PARAMS.itemsize == there[""][1]
+    assert _cuda.PARAMS.itemsize == there[""][1]
     here: dict[str, tuple[int, int]] = {}
 
     def walk(dtype: np.dtype[Any], prefix: str, base: int) -> None:
@@ -44,12 +44,12 @@ def test_every_parameter_is_where_the_kernel_looks_for_it() -> None:
             if prefix == "" and name in ("d", "h", "w"):
                 walk(field, name + ".", base + offset)
 
-    walk(cuda.PARAMS, "", 0)
+    walk(_cuda.PARAMS, "", 0)
     assert here == {k: v for k, v in there.items() if k}
 
 
 def test_fields_of_64_bits_come_first() -> None:
-    sizes = [cuda.PARAMS.fields[n][0].base.itemsize for n in cuda.PARAMS.names or () if n not in "dhw"]  # type: ignore[index]
+    sizes = [_cuda.PARAMS.fields[n][0].base.itemsize for n in _cuda.PARAMS.names or () if n not in "dhw"]  # type: ignore[index]
     assert sizes == sorted(sizes, reverse=True)
 
 
@@ -126,15 +126,15 @@ def test_the_programs_options(world: standin.World) -> None:
 
 def test_the_program_names_its_headers_contents(monkeypatch: pytest.MonkeyPatch, tmp_path: Any) -> None:
     """Or CuPy's cache on disk would keep an old version's programs."""
-    before = cuda.source()
-    copy = shutil.copytree(cuda.FOLDERS[0], tmp_path / "cuda")
+    before = _cuda.source()
+    copy = shutil.copytree(_cuda.FOLDERS[0], tmp_path / "cuda")
     (copy / "wide.cuh").write_text((copy / "wide.cuh").read_text() + "\n")
-    monkeypatch.setattr(cuda, "FOLDERS", (copy, *cuda.FOLDERS[1:]))
-    cuda.source.cache_clear()
+    monkeypatch.setattr(_cuda, "FOLDERS", (copy, *_cuda.FOLDERS[1:]))
+    _cuda.source.cache_clear()
     try:
-        assert cuda.source() != before
+        assert _cuda.source() != before
     finally:
-        cuda.source.cache_clear()
+        _cuda.source.cache_clear()
 
 
 # ---- streams and devices ----------------------------------------------------------------------------------------
