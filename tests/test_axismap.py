@@ -202,3 +202,8 @@ def test_the_shift_of_a_very_long_axis_is_found_in_bounded_time():
             assert np.array_equal(a, b)
     wide = AxisMap(2**40, 2**20, "triangle-aa", coords="rational", weights="int16", acc="int32")
     assert wide.taps_max > 2**20
+
+
+def test_bins_of_sizes_near_the_limit_do_not_overflow():
+    map = AxisMap(2**63 - 9, 2**62, "area", coords="rational", weights=None, acc="float32")
+    assert map.taps_max == 3

@@ -68,7 +68,7 @@ cdef class AxisMap:
         self.acc = acc
         cdef int64_t most
         if a.filter == FILTER_AREA:
-            most = min(n, (n + m - 1) // m + (1 if n % m and m % n else 0))
+            most = min(n, (n - 1) // m + 1 + (1 if n % m and m % n else 0))
         elif a.filter <= FILTER_NEAREST_EXACT:
             most = 1
         elif a.filter == FILTER_LINEAR:

@@ -89,6 +89,7 @@ def embed(
     UnsupportedError
         For a gradient, where plans have none.
     """
+    _check_bytes("input", shape, dtype.itemsize)
     plan: Any = _resolve(shape=shape, dtype=dtype, layout=layout, backend=None, **arguments)
     if transposed:
         if not hasattr(Plan, "T"):
@@ -98,9 +99,8 @@ def embed(
     if window is not None:
         start, stop = (v[: len(plan.spatial)] for v in window)
         in_start, _, plan = plan.window(start, stop)
-    for name, sizes in (("input", plan.shape), ("output", plan.out_shape)):
-        if math.prod(sizes) * plan.dtype.itemsize > MOST_BYTES:
-            raise RuntimeError(f"an {name} of shape {sizes} and {plan.dtype.itemsize} bytes per sample is too large")
+    _check_bytes("input", plan.shape, plan.dtype.itemsize)
+    _check_bytes("output", plan.out_shape, plan.dtype.itemsize)
     item = plan.dtype.itemsize
     if strides is None:
         strides = _dense(plan.shape, range(len(plan.shape)), item)
@@ -108,6 +108,11 @@ def embed(
         order = output_order(plan.shape, strides) if layout is None else range(len(plan.shape))
         out_strides = _dense(plan.out_shape, order, item)
     return _placed(plan, strides, out_strides, in_start)
+
+
+def _check_bytes(name: str, shape: tuple[int, ...], item: int) -> None:
+    if math.prod(n for n in shape if n) * item > MOST_BYTES:
+        raise RuntimeError(f"an {name} of shape {shape} and {item} bytes per sample is too large")
 
 
 def _dense(shape: tuple[int, ...], order: Any, item: int) -> tuple[int, ...]:

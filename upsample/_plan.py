@@ -232,15 +232,16 @@ def build_plan(
     check_dtype(dtype, mode)
     dtype = native(dtype)
     out_shape = list(shape)
-    passes: list[Pass] = []
-    for i in reversed(range(len(spatial))):
-        out_shape[spatial[i]] = geometry.out_sizes[i]
-        if 0 not in geometry.out_sizes and _has_pass(geometry, i, dtype, numerics):
-            passes.append(_make_pass(spatial[i], i, dtype, geometry, numerics))
+    for axis, m in zip(spatial, geometry.out_sizes, strict=True):
+        out_shape[axis] = m
     if math.prod(m for m in out_shape if m) * dtype.itemsize >= 2**63:
         raise RuntimeError(
             f"an output of shape {tuple(out_shape)} and dtype {dtype} does not fit 64-bit byte counts (overflow)"
         )
+    passes: list[Pass] = []
+    for i in reversed(range(len(spatial))):
+        if 0 not in geometry.out_sizes and _has_pass(geometry, i, dtype, numerics):
+            passes.append(_make_pass(spatial[i], i, dtype, geometry, numerics))
     return Plan(tuple(shape), tuple(out_shape), dtype, tuple(passes), spatial, frozenset(), backend)
 
 
