@@ -52,6 +52,16 @@ def compile_for(cases: Iterable[testing.Case]) -> None:
         hosted.compile_all({r.program for r in dry.launches})
 
 
+def compile_calls(calls: Iterable[tuple[tuple[int, ...], Any, dict[str, Any]]]) -> None:
+    """The same for calls of `interpolate`: shape, dtype and arguments."""
+    with standin.installed(run=False) as dry:
+        for shape, dtype, arguments in calls:
+            out = upsample.interpolate(standin.empty(shape, dtype), **arguments)
+            padded = standin.empty((*out.shape[:-1], out.shape[-1] + 1), dtype)[..., 1:]
+            upsample.interpolate(standin.empty(shape, dtype), **arguments, out=padded)
+        hosted.compile_all({r.program for r in dry.launches})
+
+
 def same_bits(a: Any, b: Any) -> bool:
     """Equal to the bit, but for the sign and payload of NaNs."""
     if a.dtype.kind not in "fc" and a.dtype.name != "bfloat16":
@@ -88,17 +98,17 @@ def compare_with_cpu(cases: Iterable[testing.Case], worst: dict[str, float] | No
 
 
 def test_the_kit(world: standin.World) -> None:
-    cases = (*testing.systematic_cases(), *testing.random_cases(600))
+    cases = (*testing.systematic_cases(), *testing.random_cases(400))
     compile_for(cases)
     report = testing.check_backend("cuda", cases=cases, arrays="cupy")
     assert set(report.refused) == {"CuPy has no arrays of this dtype"}
-    assert report.passed > 700
+    assert report.passed > 550
     print(f"\n{report}\n{len({r.program for r in world.launches})} programs, {len(world.launches)} launches")
 
 
 @needs_fma_level
 def test_the_bits_of_the_cpu() -> None:
-    cases = (*testing.systematic_cases(1), *testing.random_cases(1200, seed=1))
+    cases = (*testing.systematic_cases(1), *testing.random_cases(1000, seed=1))
     compile_for(cases)
     worst: dict[str, float] = {}
     print("\ncases with the CPU's bits:", dict(compare_with_cpu(cases, worst)))
@@ -113,7 +123,7 @@ def test_taps_evaluated_on_the_device_have_the_bits_of_tables(monkeypatch: pytes
     ]
     compile_for(cases)
     compared = compare_with_cpu(cases)
-    assert sum(compared.values()) > 100
+    assert sum(compared.values()) > 70
 
 
 @needs_fma_level
@@ -142,7 +152,18 @@ DOUBLED = [
 ]
 
 
+@pytest.fixture(scope="module")
+def doubled_programs() -> None:
+    kinds = {dtype: testing._dtype(dtype) for _, dtype, _ in DOUBLED}
+    compile_calls(
+        (shape, kinds[dtype], {"mode": mode, "scale_factor": 2})
+        for mode, dtype, shape in DOUBLED
+        if kinds[dtype] is not None
+    )
+
+
 @needs_fma_level
+@pytest.mark.usefixtures("doubled_programs")
 @pytest.mark.parametrize(("mode", "dtype", "shape"), DOUBLED, ids=lambda v: str(v).replace(" ", ""))
 def test_whole_factor_2_runs_its_own_kernel_with_the_same_bits(
     mode: str, dtype: str, shape: tuple[int, ...], world: standin.World
