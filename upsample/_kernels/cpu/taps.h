@@ -23,7 +23,6 @@
 
 #include <math.h>
 #include <stdint.h>
-#include <string.h>
 
 enum { FILTER_NEAREST, FILTER_NEAREST_EXACT, FILTER_LINEAR, FILTER_CUBIC, FILTER_AREA,
        FILTER_TRIANGLE_AA, FILTER_CUBIC_AA, FILTER_LANCZOS_AA };
@@ -567,6 +566,7 @@ static inline void forward_long_weights(const axis_recipe *a, antialias_output *
  * belong, and cost time.  (A first tap of weight zero stays, so that `first` never decreases here either.)  All of this is
  * decided output by output, hence the same in every window and tile. */
 
+#define TAPS_NO_LIMIT ((int64_t)1 << 62)
 enum { TRANSPOSED_PART = 512, TRANSPOSED_SCRATCH = 2 * TRANSPOSED_PART };
 /* Longer axes, and longer sums, get a bound instead of the exact number of taps. */
 #define TRANSPOSED_SCAN ((int64_t)1 << 22)
@@ -645,6 +645,14 @@ static inline void put_tap(const tap_rows *t, int64_t i, int64_t j, double w, in
     else ((double *)t->w)[r * t->K + k] += w;
 }
 
+static inline void zero_weights(void *w, int64_t n, int32_t weights)
+{
+    for (int64_t k = 0; k < n; k++) {
+        if (weights == WEIGHTS_F32) ((float *)w)[k] = 0;
+        else ((double *)w)[k] = 0;
+    }
+}
+
 static inline double weight_at(const void *w, int64_t k, int32_t weights)
 {
     return weights == WEIGHTS_F32 ? (double)((const float *)w)[k] : ((const double *)w)[k];
@@ -708,10 +716,10 @@ static inline void transposed_taps(const axis_recipe *a, int64_t lo, int64_t hi,
                                    double *scratch)
 {
     const axis_recipe f = forward_of(a);
-    const tap_rows t = { a->in_start + lo, a->in_start + hi, w ? a->taps_max : INT64_MAX, first, count, a->weights, w };
+    const tap_rows t = { a->in_start + lo, a->in_start + hi, w ? a->taps_max : TAPS_NO_LIMIT, first, count, a->weights, w };
     int64_t i0, i1, known;
     for (int64_t r = 0; r < hi - lo; r++) { first[r] = -1; count[r] = 0; }
-    if (w) memset(w, 0, (size_t)((hi - lo) * a->taps_max * (a->weights == WEIGHTS_F32 ? 4 : 8)));
+    if (w) zero_weights(w, (hi - lo) * a->taps_max, a->weights);
     outputs_of(a, &f, t.j0, t.j1, &i0, &i1);
     put_taps(&f, &t, i0, i1, scratch);
     /* rows without taps: anywhere that keeps the order */
@@ -731,7 +739,7 @@ static inline void transposed_taps(const axis_recipe *a, int64_t lo, int64_t hi,
 static inline int64_t transposed_limits(axis_recipe *a, double *scratch)
 {
     enum { ROWS = 1024 };
-    int64_t first[ROWS], most = 1, least = INT64_MAX, n = a->in_stop - a->in_start, m = a->out_stop - a->out_start;
+    int64_t first[ROWS], most = 1, least = TAPS_NO_LIMIT, n = a->in_stop - a->in_start, m = a->out_stop - a->out_start;
     int32_t count[ROWS];
     a->uniform = 0;
     if (i64max(n, m) > TRANSPOSED_SCAN || m > 4 * TRANSPOSED_SCAN / a->forward_taps) {
@@ -764,7 +772,8 @@ static inline int64_t taps_scratch(const axis_recipe *a)
 static inline void build_taps(const axis_recipe *a, int64_t lo, int64_t hi, int64_t *first, int32_t *count, void *w,
                               double *scratch)
 {
-    (a->transposed ? transposed_taps : forward_taps)(a, lo, hi, first, count, w, scratch);
+    if (a->transposed) transposed_taps(a, lo, hi, first, count, w, scratch);
+    else forward_taps(a, lo, hi, first, count, w, scratch);
 }
 
 /* An output of very many taps; `scratch` as for build_taps.  Its first tap is lo - in_start. */
@@ -776,7 +785,7 @@ static inline antialias_output long_output(const axis_recipe *a, int64_t o, doub
     const axis_recipe f = forward_of(a);
     int64_t first = -1, i0, i1, j = a->in_start + o;
     int32_t count = 0;
-    const tap_rows t = { j, j + 1, INT64_MAX, &first, &count, a->weights, 0 };
+    const tap_rows t = { j, j + 1, TAPS_NO_LIMIT, &first, &count, a->weights, 0 };
     outputs_of(a, &f, j, j + 1, &i0, &i1);
     for (int64_t i = i0; i < i1 && first < 0; i += PART) put_taps(&f, &t, i, i64min(i + PART, i1), scratch);
     i0 = first < 0 ? i64min(i0, a->out_stop - 1) : first;
@@ -800,7 +809,7 @@ static inline void long_weights(const axis_recipe *a, antialias_output *p, int64
     int64_t first = p->lo - a->in_start + a->out_start + k0;
     int32_t count = 0;
     const tap_rows t = { p->whole, p->whole + 1, k1 - k0, &first, &count, a->weights, w };
-    memset(w, 0, (size_t)((k1 - k0) * (a->weights == WEIGHTS_F32 ? 4 : 8)));
+    zero_weights(w, k1 - k0, a->weights);
     put_taps(&f, &t, first, first + k1 - k0, scratch);
 }
 
