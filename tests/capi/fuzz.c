@@ -101,15 +101,15 @@ static void plausible(upsample_work *w, bytes *b)
             int64_t step = w->dtype >= 0 && w->dtype < 8 ? sizes[w->dtype] : w->itemsize;
             for (int i = ndim - 1; i >= 0; i--) {
                 const unsigned v = next(b);
-                const int64_t size = side == 0 ? w->shape[i] : w->given == UPSAMPLE_SIZE ? 40 : 5 * w->shape[i];
-                (side == 0 ? w->strides : w->out_strides)[i] = v < 250 ? (v & 64 && i < ndim - 2 ? -step : step) : number(b, 64);
+                const int64_t size = side == 0 ? w->shape[i] : w->given == UPSAMPLE_SIZE ? 40 : (int64_t)(5 * (uint64_t)w->shape[i]);
+                (side == 0 ? w->strides : w->out_strides)[i] = v < 250 ? (v & 64 && i < ndim - 2 ? (int64_t)(0 - (uint64_t)step) : step) : number(b, 64);
                 if (__builtin_mul_overflow(step, size, &step) || __builtin_mul_overflow(step, 1 + (v & 3) / 3, &step)) step = 0;
             }
         }
     if ((strides & 6) == 6)
         for (int i = 0; i < 3; i++) {
             w->window_start[i] = number(b, 8);
-            w->window_stop[i] = w->window_start[i] + number(b, 20);
+            w->window_stop[i] = (int64_t)((uint64_t)w->window_start[i] + (uint64_t)number(b, 20));
         }
 }
 
