@@ -11,6 +11,7 @@ import subprocess
 import sys
 import sysconfig
 import tempfile
+from concurrent.futures import ThreadPoolExecutor
 
 from setuptools import Extension, setup
 from setuptools.command.build_clib import build_clib
@@ -131,7 +132,8 @@ class BuildLibraries(build_clib):
         use_clang_cl(self)
         for _, info in libraries:
             info["obj_deps"] = {"": HEADERS}
-        super().build_libraries(libraries)
+        with ThreadPoolExecutor(os.cpu_count()) as pool:  # one compiler each
+            list(pool.map(lambda library: super(BuildLibraries, self).build_libraries([library]), libraries))
 
 
 class BuildExtensions(build_ext):
@@ -141,6 +143,7 @@ class BuildExtensions(build_ext):
         objects = use_clang_cl(self)
         for extension in self.extensions:
             extension.extra_objects += objects
+        self.parallel = self.parallel or os.cpu_count()
         super().build_extensions()
 
 
