@@ -257,7 +257,6 @@ cdef int32_t status_of(error):
     for kinds, status in (
         (_Argument, UPSAMPLE_ERROR_ARGUMENT),
         (_embed.LayoutError, UPSAMPLE_ERROR_LAYOUT),
-        (_embed.UnsupportedError, UPSAMPLE_ERROR_UNSUPPORTED),
         (ValueError, UPSAMPLE_ERROR_VALUE),
         (NotImplementedError, UPSAMPLE_ERROR_NOT_IMPLEMENTED),
         ((RuntimeError, OverflowError), UPSAMPLE_ERROR_RUNTIME),

@@ -27,10 +27,6 @@ class LayoutError(ValueError):
     """Strides that cannot be run in place."""
 
 
-class UnsupportedError(RuntimeError):
-    """What a later version may do."""
-
-
 class BFloat16:
     """The facts of a dtype that NumPy lacks, so that no package that has it needs to be imported."""
 
@@ -86,14 +82,10 @@ def embed(
         As `upsample.interpolate` and `Plan.window`.
     LayoutError
         For strides that need a copy.
-    UnsupportedError
-        For a gradient, where plans have none.
     """
     _check_bytes("input", shape, dtype.itemsize)
-    plan: Any = _resolve(shape=shape, dtype=dtype, layout=layout, backend=None, **arguments)
+    plan = _resolve(shape=shape, dtype=dtype, layout=layout, backend=None, **arguments)
     if transposed:
-        if not hasattr(Plan, "T"):
-            raise UnsupportedError("the installed upsample has no gradients: transposed must be 0")
         plan = plan.T
     in_start = (0,) * len(plan.spatial)
     if window is not None:

@@ -104,11 +104,8 @@ class Axis:
 
     @property
     def recipe(self) -> bytes | None:
-        make = getattr(self.map, "recipe_bytes", None)
-        if make is None or getattr(self.map, "transposed", False):
-            return None  # a table of unknown origin; an adjoint, whose taps are made block by block
-        found: bytes | None = make()
-        return found
+        make = getattr(self.map, "recipe_bytes", None)  # a table of unknown origin has none
+        return None if make is None else make()
 
     def tables(self) -> dict[str, Any]:
         """Arrays to upload, by the name that they have among the kernel's."""

@@ -9,4 +9,3 @@ typedef unsigned short uint16_t;
 typedef unsigned int uint32_t;
 typedef unsigned long long uint64_t;
 #define INT16_MAX 32767
-#define INT64_MAX 9223372036854775807ll

@@ -1,2 +1,0 @@
-/* NVRTC declares memcpy and memset itself. */
-#pragma once
