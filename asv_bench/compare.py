@@ -66,7 +66,7 @@ EXCEPTIONS = 0.05
 
 # Outputs from here on are far larger than any cache: they are held against the ceiling of streaming stores.
 LARGE = 64 * 2**20
-# More threads can bring little beyond this share of the ceiling at one thread, and should bring SPEEDUP below it.
+# More threads can bring little where one moves bytes at this share of the ceiling, and should bring SPEEDUP below it.
 STORE_SHARE = 0.5
 SPEEDUP = 1.7
 
@@ -398,7 +398,12 @@ def against_ceilings(rows: Sequence[Row], ceilings: Ceilings) -> str:
     ]
     for threads in sorted({row.threads for row in rows} - {1}):
         pairs = [(one[row.cell.name], row) for row in rows if row.threads == threads and row.cell.name in one]
-        pairs = [(a, b) for a, b in pairs if a.share(ceilings) < STORE_SHARE and a.fresh[OURS] > TICK]
+        # (a reduction moves more than it writes, and reads at the speed of memory)
+        pairs = [
+            (a, b)
+            for a, b in pairs
+            if a.cell.bytes_moved / a.out[OURS] < STORE_SHARE * ceilings.best and a.fresh[OURS] > TICK
+        ]
         gains = sorted((a.fresh[OURS] / b.fresh[OURS], a.cell.name) for a, b in pairs)
         if gains:
             below = [f"{name} {gain:.2f}" for gain, name in gains if gain < SPEEDUP]
