@@ -5,7 +5,7 @@ In: scalars that the front end resolved (sizes, scale, filter, coordinate rule, 
 Out: an immutable, hashable `AxisMap` whose `taps(lo, hi)` tabulates any range of outputs, and its adjoint `T`.
 It does not know arrays, ranks, modes or layouts.  The formulas are in ``taps.h``.
 """
-from libc.stdlib cimport free, malloc
+from libc.stdlib cimport calloc, free
 
 import numpy as np
 
@@ -25,7 +25,7 @@ cdef tuple WEIGHT_NAMES = tuple(WEIGHTS)
 
 
 cdef double *_scratch(const axis_recipe *a) except NULL:
-    cdef double *p = <double *>malloc(<size_t>taps_scratch(a) * sizeof(double))
+    cdef double *p = <double *>calloc(<size_t>taps_scratch(a), sizeof(double))
     if p == NULL:
         raise MemoryError(f"no memory for the weights of {a.taps_max} taps")
     return p

@@ -77,6 +77,9 @@ cdef extern from "taps.h" nogil:
     antialias_output long_output(const axis_recipe *a, int64_t o, double *scratch)
     void long_weights(const axis_recipe *a, antialias_output *p, int64_t k0, int64_t k1, void *w, double *scratch)
     int64_t taps_scratch(const axis_recipe *a)
+    ctypedef struct taps_period:
+        int64_t outputs, inputs, margin
+    taps_period find_period(const axis_recipe *a)
 
 
 cdef extern from "runtime.h" nogil:
@@ -135,6 +138,9 @@ cdef struct job:
     int64_t row_bytes       # of a processed row of one tile
     int64_t line_bytes      # of a loaded input row of one tile
     row_taps *tile_taps     # one per tile, or NULL: built by each thread
+    int64_t repeat_lo, repeat_hi    # tiles with the table of the first of them, moved by `repeat` inputs from tile to tile
+    int64_t repeat          # 0: every tile has its own
+    int64_t build_bytes
     int64_t units
     # scratch layout, bytes
     int64_t at_ring, at_tags, at_line, at_group, at_planes, at_sum, at_long, at_out, at_row, at_d, at_h, at_w, at_build
@@ -145,6 +151,7 @@ cdef struct job:
 cdef class Prepared:
     cdef job j
     cdef char *tables
+    cdef int64_t table_bytes
 
 
 cdef struct strides3:

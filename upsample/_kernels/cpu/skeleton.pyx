@@ -16,7 +16,7 @@ cimport numpy as cnp
 from cpython.pycapsule cimport PyCapsule_New
 from cpython.ref cimport Py_INCREF
 from cython.parallel cimport prange
-from libc.stdlib cimport free, malloc
+from libc.stdlib cimport calloc, free, malloc
 from libc.string cimport memcmp, memcpy, memset
 
 import numpy as np
@@ -89,6 +89,8 @@ cdef enum:
     MAX_DIMS = 64
     TABLE_OUTPUTS = 65536       # longer maps are tabulated tile by tile
     TABLE_WEIGHTS = 1 << 19     # and so are those with more weights than this
+    TABLE_BYTES = 64 << 20      # of a row's tables, where they are kept
+    REPEAT_SAMPLES = 8192       # of a tile whose table serves others
     TILE_SAMPLES = 65536
     RING_BYTES = 1 << 20
     WINDOW_SAMPLES = 1024       # of a row made by windows: their tables and the ring stay in the nearest cache
@@ -306,6 +308,23 @@ cdef bint is_x2(const row_table *level, const axis_job *a) noexcept nogil:
             and memcmp(weights, weights + 2 * a.recipe.taps_max * a.weight_size, 2 * a.recipe.taps_max * a.weight_size) == 0)
 
 
+cdef void find_repeat(job *j) noexcept:
+    """Make tiles of a long row such that most of them share one table, where its taps repeat themselves."""
+    cdef taps_period period = find_period(&j.w.recipe)
+    cdef int64_t tile = min64(j.tile, max64(1, REPEAT_SAMPLES // j.inner)), step = period.outputs, lo, hi
+    if step == 0 or step > tile // 2:
+        return
+    while step % 32 and step <= tile // 4:      # whole cache lines where that can be, and whole pairs
+        step *= 2
+    if step % 2:
+        return
+    tile -= tile % step
+    lo, hi = (period.margin + tile - 1) // tile, (j.w.m - period.margin) // tile
+    if hi - lo > 2:
+        j.tile, j.repeat = tile, tile // period.outputs * period.inputs
+        j.repeat_lo, j.repeat_hi = lo, hi
+
+
 cdef bint groups_gain(job *j) except -1:
     """Whether rows along W are best made in groups: many taps, and windows do not hold them or are slower (measured)."""
     cdef int64_t m = min64(j.w.m, 64), K = j.w.recipe.taps_max, lo = (j.w.m - m) // 2, size
@@ -317,7 +336,7 @@ cdef bint groups_gain(job *j) except -1:
     if pack_bytes(j, m) == 0 or j.acc == ACC_F32 and j.w.m > j.w.n:
         return True
     size = row_table_bytes(j, m)
-    memory = <char *>malloc(size + 8 * taps_scratch(&j.w.recipe) + 64)
+    memory = <char *>calloc(size + 8 * taps_scratch(&j.w.recipe) + 64, 1)
     if memory == NULL:
         raise MemoryError(f"no memory for tables of {size} bytes")
     fill_row(j, &t, lo, lo + m, <char *>align64(<int64_t>memory), <double *>(memory + size + 56))
@@ -354,6 +373,13 @@ cdef struct run_state:
     int64_t *tags
     const row_taps *tile
     char *through           # rows are finished here and streamed from here; NULL: they are not
+
+
+cdef inline int64_t table_of(const job *j, int64_t tile) noexcept nogil:
+    """The number of a tile's table among those that are kept."""
+    if j.repeat == 0 or tile < j.repeat_lo:
+        return tile
+    return j.repeat_lo if tile < j.repeat_hi else tile - (j.repeat_hi - 1 - j.repeat_lo)
 
 
 cdef inline const char *w_row(const job *j, const run_state *s, int64_t z, int64_t y) noexcept nogil:
@@ -623,6 +649,8 @@ cdef void execute(const job *j, const char *x, const strides3 *sx, char *out, co
         direct = not j.copies and j.store == NULL and not j.square and not j.pixels and j.level.stream[j.acc] != NULL and (
             j.d.has_pass and j.d.weight_size != 0 or not j.d.has_pass and j.h.has_pass and j.h.weight_size != 0)
     memset(&own, 0, sizeof(own))
+    if j.build_bytes:
+        memset(scratch + j.at_build, 0, j.build_bytes)
     s.sx, s.scratch = sx, scratch
     s.ring, s.tags = scratch + j.at_ring, <int64_t *>(scratch + j.at_tags)
     s.tile = NULL
@@ -634,7 +662,11 @@ cdef void execute(const job *j, const char *x, const strides3 *sx, char *out, co
             own.m, own.src = 1, tile
             s.tile = &own
         elif j.tile_taps != NULL:
-            s.tile = &j.tile_taps[tile]
+            s.tile = &j.tile_taps[table_of(j, tile)]
+            if j.repeat and j.repeat_lo < tile < j.repeat_hi:
+                own = s.tile[0]
+                own.src += (tile - j.repeat_lo) * j.repeat
+                s.tile = &own
         elif filled != tile:
             filled = tile
             fill_row(j, &own, tile * j.tile, min64((tile + 1) * j.tile, j.w.m), scratch + j.at_w,
@@ -840,6 +872,8 @@ def prepare(str dtype, int64_t sample, int64_t outer, int64_t inner, sizes, maps
     if not j.copies and K > LONG_TAPS:
         j.long_taps = True
         j.tile = 1
+    if j.w.has_pass and j.w.m * inner > TILE_SAMPLES and not j.long_taps:
+        find_repeat(j)
     j.tiles = (j.w.m + j.tile - 1) // j.tile
     j.row_bytes = align64(j.tile * inner * j.stored) + 64
     ring = 8 * RING_BYTES
@@ -862,7 +896,10 @@ def prepare(str dtype, int64_t sample, int64_t outer, int64_t inner, sizes, maps
 
     # tables that are kept
     keep = {}
-    cdef bint keep_w = not j.long_taps and j.w.m * inner <= TABLE_OUTPUTS * 4 and j.w.m * K <= 2 * TABLE_WEIGHTS
+    cdef int64_t tables = table_of(j, j.tiles - 1) + 1
+    cdef bint keep_w = not j.long_taps and tables <= TABLE_BYTES // row_table_bytes(j, j.tile)
+    if not keep_w:
+        j.repeat = 0
     bytes_ = 64
     for name in ("d", "h"):
         a = &j.d if name == "d" else &j.h
@@ -873,10 +910,12 @@ def prepare(str dtype, int64_t sample, int64_t outer, int64_t inner, sizes, maps
         taps_scratch(&j.h.recipe), PART_SAMPLES if j.long_taps else taps_scratch(&j.w.recipe))))
     if keep_w:
         keep["w"] = bytes_
-        bytes_ += align64(j.tiles * sizeof(row_taps)) + j.tiles * row_table_bytes(j, j.tile)
+        bytes_ += align64(tables * sizeof(row_taps)) + tables * row_table_bytes(j, j.tile)
     p.tables = <char *>malloc(bytes_ + build + 64)
     if p.tables == NULL:
         raise MemoryError(f"no memory for tables of {bytes_} bytes")
+    p.table_bytes = bytes_ + build + 64
+    memset(<char *>align64(<int64_t>p.tables) + bytes_ - 64, 0, build)
     cdef char *base = <char *>align64(<int64_t>p.tables)
     cdef double *scratch = <double *>(base + bytes_ - 64)
     bytes_ = 0
@@ -887,9 +926,11 @@ def prepare(str dtype, int64_t sample, int64_t outer, int64_t inner, sizes, maps
     if keep_w:
         at = <int64_t>keep["w"] - 64
         j.tile_taps = <row_taps *>(base + at)
-        at += align64(j.tiles * sizeof(row_taps))
+        at += align64(tables * sizeof(row_taps))
         for t in range(j.tiles):
-            fill_row(j, &j.tile_taps[t], t * j.tile, min64((t + 1) * j.tile, j.w.m), base + at, scratch)
+            if j.repeat and j.repeat_lo < t < j.repeat_hi:
+                continue
+            fill_row(j, &j.tile_taps[table_of(j, t)], t * j.tile, min64((t + 1) * j.tile, j.w.m), base + at, scratch)
             at += row_table_bytes(j, j.tile)
 
     # the longest input row of a tile
@@ -898,7 +939,7 @@ def prepare(str dtype, int64_t sample, int64_t outer, int64_t inner, sizes, maps
         j.line_bytes = align64(max64(PART_SAMPLES, 2 * inner) * j.stored)
     elif j.load != NULL or j.group != NULL:
         if keep_w:
-            for t in range(j.tiles):
+            for t in range(tables):
                 tile_in = max64(tile_in, j.tile_taps[t].n)
         else:
             tile_in = min64(j.w.n, <int64_t>(<double>j.tile * j.w.n / j.w.m) + 2 * K + 8)
@@ -946,6 +987,8 @@ def prepare(str dtype, int64_t sample, int64_t outer, int64_t inner, sizes, maps
         at += row_table_bytes(j, j.tile)
     j.at_build = at
     at += build
+    if j.long_taps or not keep_w or j.d.has_pass and "d" not in keep or j.h.has_pass and "h" not in keep:
+        j.build_bytes = build
     j.scratch_bytes = align64(at)
     return p
 

@@ -567,7 +567,10 @@ static inline void forward_long_weights(const axis_recipe *a, antialias_output *
  * decided output by output, hence the same in every window and tile. */
 
 #define TAPS_NO_LIMIT ((int64_t)1 << 62)
-enum { TRANSPOSED_PART = 512, TRANSPOSED_SCRATCH = 2 * TRANSPOSED_PART };
+/* Sums of weights that took long to make: the next rows are made from the same outputs.  All zero: nothing is known. */
+typedef struct { int64_t output, n, m, kind; double scale, sum; } known_sum;
+enum { TRANSPOSED_PART = 512, KNOWN_SUMS = 8,
+       TRANSPOSED_SCRATCH = 2 * TRANSPOSED_PART + KNOWN_SUMS * sizeof(known_sum) / sizeof(double) };
 /* Longer axes, and longer sums, get a bound instead of the exact number of taps. */
 #define TRANSPOSED_SCAN ((int64_t)1 << 22)
 
@@ -665,6 +668,20 @@ static inline double antialias_ends(const axis_recipe *f, const antialias_output
     return f->coords == COORDS_TORCH32 ? (double)antialias_raw_f32(f, p, k) : antialias_raw_f64(f, p, k);
 }
 
+/* The sum of the weights of output i, made or known. */
+static inline void find_sum(const axis_recipe *f, antialias_output *p, int64_t i, known_sum *known)
+{
+    known_sum *k = &known[i % KNOWN_SUMS];
+    const int64_t kind = f->filter | f->coords << 8 | f->align_corners << 16;
+    if (k->output != i + 1 || k->n != f->n || k->m != f->m || k->kind != kind || k->scale != f->scale) {
+        antialias_total(f, p);
+        const known_sum made = { i + 1, f->n, f->m, kind, f->scale, f->coords == COORDS_TORCH32 ? (double)p->sum : p->sum64 };
+        *k = made;
+    }
+    p->sum = (float)k->sum;
+    p->sum64 = k->sum;
+}
+
 /* One output of an area or antialias map; only the part of it that lies in the rows is made. */
 static inline void put_wide(const axis_recipe *f, const tap_rows *t, int64_t i, double *scratch)
 {
@@ -683,7 +700,7 @@ static inline void put_wide(const axis_recipe *f, const tap_rows *t, int64_t i, 
         return;
     }
     if (p.count <= TRANSPOSED_PART) k0 = 0, k1 = p.count;       /* the sum is made on the way */
-    else antialias_total(f, &p);
+    else find_sum(f, &p, i, (known_sum *)(scratch + 2 * TRANSPOSED_PART));
     for (int64_t k = k0; k < k1; k += TRANSPOSED_PART) {
         int64_t stop = i64min(k + TRANSPOSED_PART, k1);
         forward_long_weights(f, &p, k, stop, scratch, scratch + TRANSPOSED_PART);
@@ -762,7 +779,7 @@ static inline int64_t transposed_limits(axis_recipe *a, double *scratch)
 
 /* ---- either kind ----------------------------------------------------------- */
 
-/* Doubles of scratch that build_taps needs. */
+/* Doubles of scratch that build_taps needs, zero at first and then left alone. */
 static inline int64_t taps_scratch(const axis_recipe *a)
 {
     return a->transposed ? TRANSPOSED_SCRATCH : i64max(a->taps_max, 4);
@@ -811,6 +828,40 @@ static inline void long_weights(const axis_recipe *a, antialias_output *p, int64
     const tap_rows t = { p->whole, p->whole + 1, k1 - k0, &first, &count, a->weights, w };
     zero_weights(w, k1 - k0, a->weights);
     put_taps(&f, &t, first, first + k1 - k0, scratch);
+}
+
+/* ---- maps that repeat themselves ---------------------------------------------- */
+
+/* Away from the ends, `outputs` further on taps are `inputs` further on and weights the same, to the bit; within `margin`
+ * outputs of an end they may not be.  outputs is 0 where that is not so, or rounding of coordinates may hide it. */
+typedef struct { int64_t outputs, inputs, margin; } taps_period;
+
+static inline taps_period find_period(const axis_recipe *a)
+{
+    const taps_period none = { 0, 0, 0 };
+    int64_t num = a->n, den = a->m, rest, other, reach = a->forward_taps + 4;
+    if (a->coords == COORDS_DIRECT32 || a->m < 2) return none;
+    if (a->align_corners) { num = a->n - 1; den = a->m - 1; }
+    else if (a->scale > 0 && a->filter != FILTER_AREA) {
+        const axis_fraction f = exact_fraction(a, 0, 0);
+        if (f.step >> 62 || f.den >> 62) return none;
+        num = (int64_t)f.step;
+        den = (int64_t)f.den;
+    }
+    if (num < 1) return none;
+    for (rest = den, other = num; rest; ) { const int64_t r = other % rest; other = rest; rest = r; }
+    num /= other;
+    den /= other;
+    if (num > (int64_t)1 << 40 || den > (int64_t)1 << 40) return none;
+    if (a->filter != FILTER_AREA && a->coords != COORDS_RATIONAL) {
+        /* all coordinates are multiples of 1/(2 den), and float32 holds every one of them */
+        if (den & (den - 1) || (double)num * (2.0 * (double)a->m + 1) + 2.0 * (double)den > 0x1p24) return none;
+        const double ratio = a->coords == COORDS_TORCH32 ? (double)ratio_f32(a) : ratio_f64(a);
+        if (ratio * (double)den != (double)num) return none;
+    }
+    const int64_t wide = (reach * den + num - 1) / num + 2;       /* forward outputs across a filter and a little more */
+    const taps_period forward = { den, num, wide }, transposed = { num, den, 2 * reach };
+    return a->transposed ? transposed : forward;
 }
 
 #endif
