@@ -255,18 +255,33 @@ INLINE double tap_weight(const row_taps *t, int acc, int form, int64_t o, int32_
          : acc == ACC_F64 ? ((const double *)t->weights)[at] : (double)((const int16_t *)t->weights)[at];
 }
 
-/* Least and largest sample that lanes [lo, hi) of the flattened outputs need for taps [k0, k1). */
-static void tap_span(const row_taps *t, int form, int64_t lo, int64_t hi, int32_t k0, int32_t k1, int64_t *least,
+/* Least and largest sample that lanes [lo, hi) of the flattened outputs need for taps [k0, k1).
+ *
+ * Where outputs have all of their taps, neither the first nor the last one ever decreases from an output to the next: the
+ * lanes at the ends tell, and with several channels the ends of the pixels beside theirs. */
+INLINE void tap_span(const row_taps *t, int form, int64_t lo, int64_t hi, int32_t k0, int32_t k1, int64_t *least,
                      int64_t *largest)
 {
-    *least = INT64_MAX;
-    *largest = 0;
-    for (int64_t j = lo; j < hi; j++)
-        for (int32_t k = k0; k < k1; k++) {
-            int64_t at = tap_at(t, form, j / t->inner, k) * t->inner + j % t->inner;
-            *least = i64min(*least, at);
-            *largest = i64max(*largest, at);
-        }
+    const int64_t C = t->inner;
+    int64_t a = lo, b = hi - 1, first = 0, last = 0;
+    if (C > 1) {
+        first = a % C;
+        last = b % C;
+        a /= C;
+        b /= C;
+    }
+    *least = tap_at(t, form, a, k0) * C + first;
+    *largest = tap_at(t, form, b, k1 - 1) * C + last;
+    if (a == b) return;
+    if (form != FORM_WIDE) {
+        *least = i64min(*least, tap_at(t, form, a + 1, k0) * C);
+        *largest = i64max(*largest, tap_at(t, form, b - 1, k1 - 1) * C + C - 1);
+        return;
+    }
+    for (int64_t o = a; o <= b; o++) {
+        *least = i64min(*least, tap_at(t, form, o, k0) * C + (o == a ? first : 0));
+        *largest = i64max(*largest, tap_at(t, form, o, k1 - 1) * C + (o == b ? last : C - 1));
+    }
 }
 
 static int64_t window_bytes_needed(int acc, int32_t taps_max, int64_t outputs)
@@ -283,7 +298,7 @@ static int64_t window_bytes_needed(int acc, int32_t taps_max, int64_t outputs)
 }
 
 /* Whether one position serves all taps of every block, and `loads` vectors from there. */
-static int spans_fit(const row_taps *t, int form, int64_t K, int64_t loads)
+INLINE int spans_fit(const row_taps *t, int form, int64_t K, int64_t loads)
 {
     const int64_t m = t->m * t->inner;
     for (int64_t b = 0; b * VL < m; b++) {
@@ -294,7 +309,7 @@ static int spans_fit(const row_taps *t, int form, int64_t K, int64_t loads)
     return 1;
 }
 
-static void pack_f32(row_taps *t, int form, char *memory)
+INLINE void pack_f32_as(row_taps *t, int form, char *memory)
 {
     int64_t n = t->n * t->inner, m = t->m * t->inner, blocks = (m + VL - 1) / VL, K = t->taps_max, widest = 0;
     for (int64_t b = 0; b < blocks; b++)
@@ -314,15 +329,15 @@ static void pack_f32(row_taps *t, int form, char *memory)
     counts = (int32_t *)(pick + ((blocks * K * VL + 63) & ~63));
     for (int64_t b = 0; b < blocks; b++)
         for (int64_t k = 0; k < K; k++) {
-            int64_t lo, hi;
+            int64_t lo, hi, o = b * VL / t->inner, channel = b * VL % t->inner;
             tap_span(t, form, b * VL, i64min((b + 1) * VL, m), one ? 0 : (int32_t)k, (int32_t)(one ? K : k + 1), &lo, &hi);
             lo = i64max(0, i64min(lo, n - loads * VL));
             left[b * K + k] = (int32_t)lo;
             for (int64_t v = 0; v < VL; v++) {
-                int64_t j = i64min(b * VL + v, m - 1), o = j / t->inner;
-                pick[(b * K + k) * VL + v] = (uint8_t)(tap_at(t, form, o, (int32_t)k) * t->inner + j % t->inner - lo);
+                pick[(b * K + k) * VL + v] = (uint8_t)(tap_at(t, form, o, (int32_t)k) * t->inner + channel - lo);
                 w[(b * K + k) * VL + v] = (float)tap_weight(t, ACC_F32, form, o, (int32_t)k);
                 if (form != FORM_FIXED) counts[b * VL + v] = t->count[o];
+                if (b * VL + v < m - 1 && ++channel == t->inner) { channel = 0; o++; }
             }
         }
     t->left = left;
@@ -334,6 +349,13 @@ static void pack_f32(row_taps *t, int form, char *memory)
     const h_fn *with = form == FORM_BOX ? window_f32_box : form == FORM_WIDE ? (empty ? window_f32_empty : window_f32_any)
                      : K == 2 ? window_f32_two : window_f32_four;
     t->window = with[loads / 2];
+}
+
+static void pack_f32(row_taps *t, int form, char *memory)
+{
+    if (form == FORM_FIXED) pack_f32_as(t, FORM_FIXED, memory);
+    else if (form == FORM_WIDE) pack_f32_as(t, FORM_WIDE, memory);
+    else pack_f32_as(t, FORM_BOX, memory);
 }
 
 static void pack_bytes(row_taps *t, int acc, int form, char *memory)

@@ -121,6 +121,7 @@ cdef struct job:
     bint pixels             # two float taps along H and W each, many channels: four pixels are summed at once
     bint plain_h            # no D pass, and no output row has more taps than are summed in one call
     bint square             # two float taps along D and H each: four rows are summed at once
+    bint spread             # every output is its one input by the same weights: they are multiplied once and copied
     bint copies             # nearest: pixels of `sample * inner` bytes are copied
     int32_t dtype, acc, form
     int64_t sample          # bytes of a sample in memory

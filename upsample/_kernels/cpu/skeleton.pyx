@@ -344,6 +344,19 @@ cdef bint groups_gain(job *j) except -1:
     return t.window == NULL
 
 
+cdef bint one_weight(const axis_job *a, const int32_t *count, const char *weights) noexcept nogil:
+    """Whether every output of an axis is its one sample by the same weight, or the axis has no pass."""
+    cdef int64_t o, size = a.weight_size
+    if not a.has_pass:
+        return True
+    if a.n != 1 or a.recipe.taps_max != 1 or size == 0 or count == NULL:
+        return False
+    for o in range(a.m):
+        if count[o] != 1 or memcmp(weights + o * size, weights, size):
+            return False
+    return True
+
+
 cdef inline bint is_half(const char *w, int64_t size, int32_t shift) noexcept nogil:
     """Whether a weight is 1/2."""
     return (<const float *>w)[0] == 0.5 if size == 4 else size == 2 and shift > 0 and (<const short *>w)[0] == 1 << (shift - 1)
@@ -627,6 +640,62 @@ cdef void sum_d(const job *j, const run_state *s, const axis_taps *td, const axi
     j.d.ops.end(dst, total, n, last)
 
 
+ctypedef fused weighted:
+    float
+    double
+
+
+cdef inline void scale_by(weighted *v, const char *w, int64_t n) noexcept nogil:
+    cdef weighted by = (<const weighted *>w)[0]
+    for i in range(n):
+        v[i] *= by
+
+
+cdef inline void repeat(char *d, const char *value, int64_t size, int64_t n) noexcept nogil:
+    """`n` times a value of `size` bytes."""
+    cdef int64_t i, done = 1
+    if size == 4:
+        for i in range(n):
+            (<int32_t *>d)[i] = (<const int32_t *>value)[0]
+    elif size == 8:
+        for i in range(n):
+            (<int64_t *>d)[i] = (<const int64_t *>value)[0]
+    elif size == 2:
+        for i in range(n):
+            (<short *>d)[i] = (<const short *>value)[0]
+    else:
+        memcpy(d, value, size)
+        while done < n:
+            memcpy(d + done * size, d, min64(done, n - done) * size)
+            done *= 2
+
+
+cdef void spread_rows(const job *j, const run_state *s, char *row, int64_t step, int64_t rows) noexcept nogil:
+    """Output rows that are one input pixel throughout."""
+    cdef char *value = s.ring
+    cdef const axis_job *axes[3]
+    cdef int64_t size = j.inner * j.sample, n = s.tile.m, k
+    axes[0], axes[1], axes[2] = &j.w, &j.h, &j.d
+    if j.load != NULL:
+        j.load(value, s.x, j.inner)
+    else:
+        memcpy(value, s.x, size)
+    for k in range(3):
+        if not axes[k].has_pass:
+            continue
+        if j.acc == ACC_F32:
+            scale_by[float](<float *>value, <const char *>s.tile.weights if k == 0 else axes[k].whole.weights, j.inner)
+        else:
+            scale_by[double](<double *>value, <const char *>s.tile.weights if k == 0 else axes[k].whole.weights, j.inner)
+    if j.store != NULL:
+        j.store(s.scratch + j.at_out, value, j.inner)
+        value = s.scratch + j.at_out
+    if step == n * size:
+        n, rows = n * rows, 1
+    for k in range(rows):
+        repeat(row + k * step, value, size, n)
+
+
 cdef void execute(const job *j, const char *x, const strides3 *sx, char *out, const strides3 *so, char *scratch,
                   int64_t unit_lo, int64_t unit_hi) noexcept nogil:
     """Units [unit_lo, unit_hi) of a job; any split of all units gives the same bits."""
@@ -684,7 +753,10 @@ cdef void execute(const job *j, const char *x, const strides3 *sx, char *out, co
                 seek(j, &j.h, &th, y, scratch, j.at_h)
             made = 1
             stop = min64(min64(y1, y + unit_hi - unit), th.hi if j.h.has_pass else y1)
-            if j.copies:
+            if j.spread:
+                made = stop - y
+                spread_rows(j, &s, row, so.h, made)
+            elif j.copies:
                 source = clip(td.first[d - td.lo], j.d.n) if j.d.has_pass else d
                 source = source * j.h.n + (clip(th.first[y - th.lo], j.h.n) if j.h.has_pass else y)
                 if s.tile.inside_hi > s.tile.inside_lo:
@@ -793,6 +865,7 @@ def prepare(str dtype, int64_t sample, int64_t outer, int64_t inner, sizes, maps
     cdef AxisMap m
     cdef const row_table *level = LEVEL
     cdef axis_job *a
+    cdef const char *weight
     cdef int64_t k, t, samples, ring, tile_in = 0, at, bytes_, K
     j.level, j.outer, j.inner, j.sample = level, outer, inner, sample
     set_axis(&j.d, maps[0], sizes[0])
@@ -933,6 +1006,10 @@ def prepare(str dtype, int64_t sample, int64_t outer, int64_t inner, sizes, maps
             fill_row(j, &j.tile_taps[table_of(j, t)], t * j.tile, min64((t + 1) * j.tile, j.w.m), base + at, scratch)
             at += row_table_bytes(j, j.tile)
 
+    if not j.copies and j.acc <= ACC_F64 and j.form == FORM_WIDE and j.w.has_pass and keep_w and j.tiles == 1:
+        weight = <const char *>j.tile_taps[0].weights
+        j.spread = one_weight(&j.w, j.tile_taps[0].count, weight) and (
+            one_weight(&j.h, j.h.whole.count, j.h.whole.weights) and one_weight(&j.d, j.d.whole.count, j.d.whole.weights))
     # the longest input row of a tile
     j.line_bytes = 0
     if j.load != NULL and j.long_taps:
@@ -1015,6 +1092,8 @@ cdef str path_name(const job *j):
         return "x2 copied" if x2 else "copied windows" if t != NULL and t.window != NULL else "copied pixels"
     if j.long_taps:
         return "taps in parts"
+    if j.spread:
+        return "one weight"
     if j.pixels:
         return "pixels, two rows at once"
     if t != NULL and t.halves and j.halve != NULL and 2 * j.h.m == j.h.n:
@@ -1154,7 +1233,6 @@ cdef class CpuKernel:
             if not self.plainly_good(a, out):
                 _check_out(out, self.shapes[1], self.dtype, x)
             b = out
-        warm = out is not None or (self.outputs * self.p.j.sample >= <int64_t>POOL_LEAST and pool_limit and pool_last_was_warm)
         if self.outputs == 0:
             return b
         if not self.usable(a) or not self.bind(a, self.shape, &sx):
@@ -1163,6 +1241,8 @@ cdef class CpuKernel:
         if not self.usable(b) or not self.bind(b, self.out_shape, &so):
             b = self.new_output()
             self.bind(b, self.out_shape, &so)
+        # memory that was there before, ours or the caller's
+        warm = b is out or (self.outputs * self.p.j.sample >= <int64_t>POOL_LEAST and pool_limit and pool_last_was_warm)
         so.stream = warm and self.outputs * self.p.j.sample >= STREAM_BYTES and self.p.j.level.stream_row != NULL
         self.run(<const char *>cnp.PyArray_DATA(a), &sx, <char *>cnp.PyArray_DATA(b), &so)
         if out is None or b is out:
