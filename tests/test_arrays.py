@@ -756,7 +756,7 @@ ARRAYS: dict[str, Callable[[tuple[int, ...]], np.ndarray]] = {
     "planes backward": lambda s: np.zeros(s, np.float32)[:, ::-1],
     "every second sample": lambda s: np.zeros((*s[:3], 2 * s[3]), np.float32)[..., ::2],
     "channels last": lambda s: np.zeros((s[0], s[2], s[3], s[1]), np.float32).transpose(0, 3, 1, 2),
-    "every second channel": lambda s: np.zeros((s[0], s[2], s[3], 2 * s[1]), np.float32)[..., ::2].transpose(0, 3, 1, 2),
+    "every second channel": lambda s: np.zeros((s[0], s[2], s[3], s[1], 2), np.float32)[..., 0].transpose(0, 3, 1, 2),
     "batch and channels apart": lambda s: np.zeros((s[0], s[1] + 1, *s[2:]), np.float32)[:, :-1],
     "fortran": lambda s: np.zeros(s, np.float32, order="F"),
     "swapped": lambda s: _swapped(np.zeros(s, np.float32)),

@@ -113,6 +113,17 @@ def test_every_block_says_what_it_is(page):
     assert {b.info for b in blocks(page.read_text(encoding="utf-8"))} <= {"python", "sh", "text", "toml", "c", "cython"}
 
 
+def test_the_backend_of_the_readme_passes_the_kit():
+    block = next(b for b in blocks(README.read_text(encoding="utf-8")) if "class Takes" in b.text)
+    run(block, {"__name__": "example"}, "README.md")
+    with np.errstate(invalid="ignore"):  # infinities times weights of taps that are not counted
+        report = upsample.testing.check_backend("takes", count=40)
+    assert report.passed > 50
+    assert report.gradients > 50
+    x = np.zeros((1, 1, 3))
+    assert upsample.interpolate(x, scale_factor=0.2, mode="area", backend="takes").shape == (1, 1, 0)
+
+
 def test_most_pages_have_examples():
     with_examples = [p for p in PAGES if any(b.info == "python" for b in blocks(p.read_text(encoding="utf-8")))]
     assert {name_of(p) for p in with_examples} >= {"README.md", "docs/backends.md", "docs/differences.md"}

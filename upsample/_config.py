@@ -28,10 +28,17 @@ def config() -> dict[str, Any]:
         "threads": get_num_threads(),
         "output pool": _pool(),
         "backends": ", ".join(backends()),
-        "backend": selected() or "by array type",
+        "backend": _backend(),
         "cupy": getattr(sys.modules.get("cupy"), "__version__", "not imported"),
         "gpu": _gpu(),
     }
+
+
+def _backend() -> str:
+    name = selected()
+    if name is None:
+        return "by array type"
+    return name if name in backends() else f"{name} (there is none of that name: calls will fail)"
 
 
 def _gpu() -> str:
@@ -52,7 +59,11 @@ def _pool() -> str:
     state = skeleton.pool_info()
     if state["limit"] == 0:
         return "off"
-    return f"{state['kept'] >> 20} of {state['limit'] >> 20} MiB kept in {state['blocks']} blocks"
+    return f"{_size(state['kept'])} of {_size(state['limit'])} kept in {state['blocks']} blocks"
+
+
+def _size(n: int) -> str:
+    return f"{n >> 20} MiB" if n >= 1 << 20 or n == 0 else f"{n} B"
 
 
 def show_config() -> None:

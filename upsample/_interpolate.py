@@ -415,8 +415,9 @@ def _shape(shape: Any) -> tuple[int, ...]:
     if isinstance(shape, np.ndarray) and shape.ndim != 1:
         raise TypeError("input_shape must be a sequence of ints, got an array: pass x.shape")
     try:
-        sizes = tuple(int(v.__index__()) for v in shape)
-        plain = not any(isinstance(v, bool) for v in shape)
+        given = tuple(shape)
+        sizes = tuple(int(v.__index__()) for v in given)
+        plain = bool not in map(type, given)
     except (TypeError, AttributeError):
         plain = False
     if not plain:
