@@ -20,6 +20,7 @@ import pytest
 
 import upsample
 import upsample.testing
+from upsample._kernels.cpu import skeleton
 
 ROOT = Path(__file__).resolve().parent.parent
 README = ROOT / "README.md"
@@ -40,9 +41,10 @@ def unchanged_process(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterat
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(registry, "_default", None)
     monkeypatch.setattr(registry, "_registered", dict(registry._registered))
-    threads = upsample.get_num_threads()
+    threads, limit = upsample.get_num_threads(), skeleton.pool_info()["limit"]
     yield
     upsample.set_num_threads(threads)
+    upsample.set_pool_limit(limit)
 
 
 # ---- blocks ------------------------------------------------------------------------------------------------
