@@ -17,7 +17,9 @@ position) is timed and shown with a star, and left out of the ratios, save those
 Threads need no environment variables: every library is told the number in the way that it offers.
 
 A machine that is shared has slow minutes, in which no number of rounds finds anybody's fastest. ``--add`` takes up the
-times of an earlier run of the same build on the same machine, for everyone alike, and keeps the lower ones.
+times of an earlier run, for everyone alike, and keeps the lower ones. That run must be of the same machine, build, SIMD
+level, pool and versions, or it is refused. Table and summary show what this run was asked for; ``--json`` keeps the
+rest of the earlier run as well, and is written after every cell, so that an interrupted run is not lost.
 """
 
 from __future__ import annotations
@@ -25,17 +27,19 @@ from __future__ import annotations
 import argparse
 import contextlib
 import gc
+import hashlib
 import json
 import math
 import os
 import platform
 import random
 import re
+import subprocess
 import sys
 import time
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import asdict, astuple, dataclass, field
+from dataclasses import asdict, astuple, dataclass, field, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -47,6 +51,7 @@ from peers import Contender, Peer
 
 import upsample
 from upsample._kernels.cpu import skeleton
+from upsample._threads import MAX_THREADS
 
 OURS, COPY, READ = "upsample", "copy", "read"
 # Time that one timing lasts at least: the clock's own cost and resolution vanish in it.
@@ -111,13 +116,24 @@ class Row:
     cannot: dict[str, str] = field(default_factory=dict)
     differs: dict[str, str] = field(default_factory=dict)
 
-    def add(self, fresh: dict[str, float], out: dict[str, float], rounds: dict[str, int]) -> None:
+    def add(self, other: Row) -> None:
         """Take up the times of another run, where they are lower."""
-        for mine, others in ((self.fresh, fresh), (self.out, out)):
+        for mine, others in ((self.fresh, other.fresh), (self.out, other.out)):
             for name, found in others.items():
                 mine[name] = min(mine.get(name, math.inf), found)
-        for name, count in rounds.items():
+        for name, count in other.rounds.items():
             self.rounds[name] = self.rounds.get(name, 0) + count
+        self.differs = {**other.differs, **self.differs}
+        self.cannot = {name: why for name, why in {**other.cannot, **self.cannot}.items() if name not in self.fresh}
+
+    def only(self, names: Iterable[str]) -> Row:
+        """The same without other peers than these."""
+        shown = {OURS, COPY, READ, *names}
+        parts = {
+            key: {name: value for name, value in getattr(self, key).items() if name in shown}
+            for key in ("fresh", "out", "rounds", "cannot", "differs")
+        }
+        return replace(self, **parts)
 
     def either(self, name: str) -> float:
         """A contender's best time, however it gets its memory."""
@@ -350,7 +366,8 @@ class Table:
 LEGEND = """\
 fresh, out=: a call into new memory, and into given memory.  copy, copy to: the output's bytes copied the same ways.
 GB/s: input and output bytes once, over our out= time.  Peers: fresh|given.  -: it cannot.  *: it means something else.
-x fresh: the best peer's fresh time over ours.  x out=: the best of its times over ours with out=.  Above 1 we win."""
+best peer: whose lowest time, of either kind, is the lowest, and that time.  x out=: that time over ours with out=.
+x fresh: the lowest fresh time of a peer over ours, which may be another's than best peer's.  Above 1 we win."""
 
 
 def geometric_mean(values: Sequence[float]) -> float:
@@ -482,11 +499,42 @@ def remarks(rows: Sequence[Row]) -> str:
     return "\n".join(lines)
 
 
-def report(rows: Sequence[Row], versions: dict[str, str], ceilings: Ceilings) -> dict[str, Any]:
-    """Everything as plain data, for ``--json``; times in seconds."""
+def commit() -> str:
+    """Of the sources that this file is among, and whether they have changed since."""
+    git = ["git", "-C", str(Path(__file__).resolve().parent)]
+    try:
+        name = subprocess.run([*git, "rev-parse", "HEAD"], capture_output=True, text=True, check=True).stdout.strip()
+        changed = subprocess.run([*git, "status", "--porcelain", "-uno"], capture_output=True, text=True, check=True)
+    except (OSError, subprocess.CalledProcessError):
+        return "unknown"
+    return name + "+changes" * bool(changed.stdout.strip())
+
+
+def build() -> str:
+    """A digest of the installed package's code, compiled and not: what was measured, whatever commit it is of."""
+    digest = hashlib.sha256()
+    folder = Path(upsample.__file__).resolve().parent
+    for file in sorted(f for f in folder.rglob("*") if f.suffix in (".py", ".so", ".pyd")):
+        digest.update(file.relative_to(folder).as_posix().encode() + file.read_bytes())
+    return digest.hexdigest()[:16]
+
+
+def conditions() -> dict[str, Any]:
+    """What times depend on besides the machine's mood: runs that differ in one of these are not one."""
     return {
         "cpu": cpu_name(),
         "cpus": os.cpu_count(),
+        "build": build(),
+        "simd level": skeleton.level(),
+        "pool limit": skeleton.pool_info()["limit"],
+        "openmp": skeleton.has_openmp(),
+    }
+
+
+def report(rows: Iterable[Row], facts: dict[str, Any], versions: dict[str, str], ceilings: Ceilings) -> dict[str, Any]:
+    """Everything as plain data, for ``--json``; times in seconds."""
+    return {
+        **facts,
         "versions": versions,
         "ceilings": asdict(ceilings),
         "rows": [
@@ -504,19 +552,39 @@ def report(rows: Sequence[Row], versions: dict[str, str], ceilings: Ceilings) ->
     }
 
 
-def earlier(file: Path, versions: dict[str, str]) -> tuple[dict[tuple[str, int], Row], Ceilings]:
-    """The rows of an earlier run, by cell and number of threads, and its ceilings."""
-    found = json.loads(file.read_text())
-    was, now = [(data["cpu"], data["versions"][OURS]) for data in (found, {"cpu": cpu_name(), "versions": versions})]
-    if was != now:
-        raise SystemExit(f"{file} is of {was[0]} and upsample {was[1]}: its times and those of this run cannot be one")
-    cells = {cell.name: cell for cell in (*GRID, *QUICK, *gradients(GRID), *gradients(QUICK))}
-    rows = {
-        (data["cell"], data["threads"]): Row(cells[data.pop("cell")], **data)
-        for data in found["rows"]
-        if data["cell"] in cells
-    }
-    return rows, Ceilings(**found["ceilings"])
+@dataclass(frozen=True, slots=True)
+class Earlier:
+    """A run that was written with ``--json``."""
+
+    conditions: dict[str, Any]
+    versions: dict[str, str]
+    ceilings: Ceilings
+    rows: dict[tuple[str, int], Row]
+
+    @classmethod
+    def read(cls, file: Path) -> Earlier:
+        """Raises OSError, ValueError, TypeError or KeyError for what is no such file."""
+        found = json.loads(file.read_text())
+        cells = {cell.name: cell for cell in (*GRID, *QUICK, *gradients(GRID), *gradients(QUICK))}
+        rows = {
+            (data["cell"], data["threads"]): Row(cells[data.pop("cell")], **data)
+            for data in found["rows"]
+            if data["cell"] in cells
+        }
+        return cls(found, dict(found["versions"]), Ceilings(**found["ceilings"]), rows)
+
+    def differences(self, facts: dict[str, Any], versions: dict[str, str]) -> list[str]:
+        """Why its times and those of a run with these conditions and versions cannot be one."""
+        pairs = {name: (self.conditions.get(name), now) for name, now in facts.items()}
+        pairs |= {name: (self.versions[name], now) for name, now in versions.items() if name in self.versions}
+        return [f"{name} {was} there, {now} here" for name, (was, now) in pairs.items() if was != now]
+
+
+def written(file: Path, text: str) -> None:
+    """Put a whole file in the place of what was there."""
+    temporary = file.with_name(f".{file.name}.{os.getpid()}")
+    temporary.write_text(text)
+    temporary.replace(file)
 
 
 def arguments(argv: Sequence[str] | None) -> argparse.Namespace:
@@ -538,8 +606,25 @@ def arguments(argv: Sequence[str] | None) -> argparse.Namespace:
     options = parser.parse_args(argv)
     if options.quick:
         options.repeat, options.budget = min(options.repeat, 3), min(options.budget, 0.2)
-    if min(options.threads) < 1 or options.repeat < 1:
-        parser.error("--threads and --repeat start at 1")
+    if not all(1 <= n <= MAX_THREADS for n in options.threads):
+        parser.error(f"--threads are from 1 to {MAX_THREADS}")
+    options.threads = list(dict.fromkeys(options.threads))
+    if options.repeat < 1 or not options.budget > 0:
+        parser.error("--repeat starts at 1, and --budget is above 0")
+    try:
+        re.compile(options.cells)
+    except re.error as error:
+        parser.error(f"--cells is no regular expression: {error}")
+    for name in ("json", "chart"):
+        file = getattr(options, name)
+        if file is not None and (file.is_dir() or not os.access(file.parent, os.W_OK)):
+            parser.error(f"--{name}: {file} cannot be written")
+    options.earlier = None
+    if options.add is not None:
+        try:
+            options.earlier = Earlier.read(options.add)
+        except (OSError, ValueError, TypeError, KeyError, AttributeError) as error:
+            parser.error(f"--add: {options.add} is no file that --json wrote ({type(error).__name__}: {error})")
     return options
 
 
@@ -558,15 +643,24 @@ def main(argv: Sequence[str] | None = None) -> int:
         OURS: upsample.__version__,
         **{peer.name: peers.version(peer) for peer in entrants},
     }
+    facts = conditions()
+    before, recorded = dict[tuple[str, int], Row](), versions
+    if options.earlier:
+        found = options.earlier.differences(facts, versions)
+        if found:
+            print(f"{options.add} and this run cannot be one: {'; '.join(found)}", file=sys.stderr)
+            return 2
+        before, recorded = options.earlier.rows, {**options.earlier.versions, **versions}
+    facts["commit"] = commit()
     print(f"{cpu_name()}, {os.cpu_count()} CPUs;", ", ".join(f"{n} {v}" for n, v in versions.items()))
+    upsample.set_num_threads(max(options.threads))
     upsample.show_config()
+    print(busy())
     for name, why in missing.items():
         print(f"not installed: {name} ({why})")
     ceilings = Ceilings.measure()
-    before: dict[tuple[str, int], Row] = {}
-    if options.add:
-        before, was = earlier(options.add, versions)
-        ceilings = Ceilings(*map(max, astuple(ceilings), astuple(was)))
+    if options.earlier:
+        ceilings = Ceilings(*map(max, astuple(ceilings), astuple(options.earlier.ceilings)))
     print(ceilings)
     table, rows = Table(cells, names), list[Row]()
     for threads in options.threads:
@@ -577,21 +671,37 @@ def main(argv: Sequence[str] | None = None) -> int:
             except ModuleNotFoundError as error:  # bfloat16 needs ml_dtypes
                 print(f"{cell.name:<{table.width}} left out: {error}")
                 continue
-            if other := before.pop((cell.name, threads), None):
-                row.add(other.fresh, other.out, other.rounds)
-            rows.append(row)
-            print(table.row(row), flush=True)
-    rows += before.values()
+            if other := before.get((cell.name, threads)):
+                row.add(other)
+            before[cell.name, threads] = row
+            rows.append(row.only(names))
+            print(table.row(rows[-1]), flush=True)
+            if options.json:
+                data = report(before.values(), facts, recorded, ceilings)
+                written(options.json, json.dumps(data, indent=1) + "\n")
     print(f"\n{LEGEND}")
     if rows:
         print(f"\n{summary(rows, names)}\n\n{remarks(rows)}".rstrip() or "\nNo peer did any of these cells.")
         print(f"\n{against_reading(rows) or against_ceilings(rows, ceilings)}".rstrip())
-    if options.json:
-        options.json.write_text(json.dumps(report(rows, versions, ceilings), indent=1) + "\n")
     if options.chart:
-        options.chart.write_text(chart(rows, f"upsample {upsample.__version__} on {cpu_name()}"))
+        written(options.chart, chart(rows, f"upsample {upsample.__version__} on {cpu_name()}"))
     return 0
 
 
+def busy() -> str:
+    """A line about others' work, if there is more than the machine has processors for."""
+    load, cpus = os.getloadavg()[0] if hasattr(os, "getloadavg") else 0.0, os.cpu_count() or 1
+    text = f"load {load:.1f} in the last minute on {cpus} CPUs"
+    return text + (": OTHERS ARE AT WORK, and times will be too long" if load > cpus else "")
+
+
 if __name__ == "__main__":
-    sys.exit(main())
+    try:
+        code = main()
+        sys.stdout.flush()
+    except BrokenPipeError:  # whoever read it has seen enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        code = 0
+    except KeyboardInterrupt:
+        code = 130
+    sys.exit(code)

@@ -179,7 +179,10 @@ GRID: tuple[Cell, ...] = (
         for shape, mode in product(((1, 1, 128, 128, 128), (2, 16, 32, 32, 32)), ("nearest", "trilinear"))
     ),
     *(Cell((16, 64, 4096), "float32", "NCW", mode, 2) for mode in ("nearest", "linear")),
+    Cell((1, 1, 1_000_000), "float32", "NCW", "linear", 2),  # one row: the only axis there is has to be shared out
+    Cell((1, 1, 1_000_000), "float32", "NCW", "nearest", 0.5),
     *(cell for scale in (0.5, 0.3) for cell in _images("float32", "NCHW", _HD, scale, ("area",))),
+    Cell((8, 512, 7, 7), "float32", "NCHW", "area", size=(1, 1)),  # global pooling
     *(cell for scale in (0.5, 0.3) for cell in _images("uint8", "HWC", _HD_HWC, scale, ("area",))),
     *_antialias("float32", "NCHW", _HD, 0.5, ("bilinear", "bicubic", "lanczos")),
     *_antialias("uint8", "HWC", _HD_HWC, 0.5, ("lanczos",)),

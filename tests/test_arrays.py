@@ -8,6 +8,7 @@ from __future__ import annotations
 import itertools
 import math
 import random
+import tracemalloc
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from typing import Any
@@ -735,3 +736,49 @@ def test_metadata_and_units_of_a_dtype_survive():
     for other in ("M8[s]", "M8[ns]", "m8[25s]", "i8"):
         with pytest.raises(ValueError, match="out has dtype"):
             upsample.interpolate(x, size=8, out=np.zeros((1, 1, 8), other))
+
+
+# ---- copies ------------------------------------------------------------------------------------------------
+
+
+def _swapped(x: np.ndarray) -> np.ndarray:
+    return x.astype(x.dtype.newbyteorder())
+
+
+def _unaligned(x: np.ndarray) -> np.ndarray:
+    raw = np.zeros(x.nbytes + 1, np.uint8)
+    return raw[1:].view(x.dtype).reshape(x.shape)
+
+
+ARRAYS: dict[str, Callable[[tuple[int, ...]], np.ndarray]] = {
+    "dense": lambda s: np.zeros(s, np.float32),
+    "rows apart": lambda s: np.zeros((*s[:2], 2 * s[2], s[3] + 5), np.float32)[:, :, ::2, : s[3]],
+    "planes backward": lambda s: np.zeros(s, np.float32)[:, ::-1],
+    "every second sample": lambda s: np.zeros((*s[:3], 2 * s[3]), np.float32)[..., ::2],
+    "channels last": lambda s: np.zeros((s[0], s[2], s[3], s[1]), np.float32).transpose(0, 3, 1, 2),
+    "every second channel": lambda s: np.zeros((s[0], s[2], s[3], s[1], 2), np.float32)[..., 0].transpose(0, 3, 1, 2),
+    "batch and channels apart": lambda s: np.zeros((s[0], s[1] + 1, *s[2:]), np.float32)[:, :-1],
+    "fortran": lambda s: np.zeros(s, np.float32, order="F"),
+    "swapped": lambda s: _swapped(np.zeros(s, np.float32)),
+    "unaligned": lambda s: _unaligned(np.zeros(s, np.float32)),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("layout", ["NCHW", "HABW"])  # the second has axes between the resampled ones
+@pytest.mark.parametrize("given", ARRAYS)
+@pytest.mark.parametrize("written", ARRAYS)
+def test_explain_tells_the_copies_that_are_made(given, written, layout):
+    shape = (2, 3, 60, 80)
+    x = ARRAYS[given](shape)
+    plan = upsample.plan(shape, np.float32, scale_factor=2, layout=layout)
+    out = ARRAYS[written](plan.out_shape)
+    text = upsample.explain(x, scale_factor=2, layout=layout, out=out)
+    said = next(line for line in text.splitlines() if line.startswith("- cpu: runs it"))
+    plan(x, out)
+    tracemalloc.start()
+    plan(x, out)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    expected = x.nbytes * ("input is copied first" in said or "transposed copy" in said)
+    expected += out.nbytes * ("copied into out" in said)
+    assert expected <= peak < expected + 20_000

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import importlib
+import sys
+import types
 from fractions import Fraction
 from typing import Any
 
@@ -300,3 +303,57 @@ def test_the_kit_sees_wrong_rounding() -> None:
     cases = [testing.Case((1, 1, 9, 9), "int16", {"mode": "bilinear", "size": (7, 8)})]
     with pytest.raises(AssertionError, match="from the sum that it rounds"):
         testing.check_backend("floors_for_test", cases=cases)
+
+
+# ---- what the kit refuses ----------------------------------------------------------------------------------
+
+
+def test_the_kit_knows_two_kinds_of_arrays() -> None:
+    with pytest.raises(ValueError, match="arrays must be 'numpy' or 'cupy', got 'torch'"):
+        testing.check_backend("cpu", arrays="torch")
+
+
+def test_the_kit_says_why_there_are_no_arrays_of_cupy(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delitem(sys.modules, "cupy", raising=False)
+    with pytest.raises(upsample.BackendError, match="cannot be tested on CuPy arrays: CuPy has not been imported"):
+        testing.check_backend("cuda", arrays="cupy")
+
+    def fail() -> None:
+        raise OSError("no\ndriver")
+
+    runtime = types.SimpleNamespace(getDeviceCount=fail)
+    fake = types.SimpleNamespace(ndarray=list, cuda=types.SimpleNamespace(runtime=runtime))
+    monkeypatch.setitem(sys.modules, "cupy", fake)
+    monkeypatch.setattr(importlib.import_module("upsample.backends.cuda"), "_usable", False)
+    with pytest.raises(upsample.BackendError, match=r"CuPy finds no GPU: OSError: no driver .*does nvidia-smi work\?"):
+        testing.check_backend("cuda", arrays="cupy")
+
+
+def test_the_message_about_the_compiler_is_one_line_and_names_the_package(monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail() -> None:
+        raise RuntimeError("libnvrtc.so.13\nnot found")
+
+    cuda: Any = importlib.import_module("upsample.backends.cuda")
+    monkeypatch.setattr(cuda, "_usable", False)
+    for version, package in ((13000, "cupy-cuda13x"), (12090, "cupy-cuda12x")):
+        runtime = types.SimpleNamespace(getDeviceCount=lambda: 1, runtimeGetVersion=lambda v=version: v)
+        nvrtc = types.SimpleNamespace(getVersion=fail)
+        fake = types.SimpleNamespace(ndarray=list, cuda=types.SimpleNamespace(runtime=runtime, nvrtc=nvrtc))
+        reason = cuda.unusable(fake)
+        assert reason.endswith(f'libnvrtc.so.13 not found): pip install "{package}[ctk]>=14"')
+        assert "\n" not in reason
+    del runtime.runtimeGetVersion
+    assert cuda.unusable(fake).endswith('pip install "cupy-cuda12x[ctk]>=14", or cupy-cuda13x for CUDA 13')
+
+
+def test_a_backend_that_refuses_everything_does_not_pass() -> None:
+    class Never:
+        name = "never_for_test"
+
+        def prepare(self, plan: Any, like: Any) -> Any:
+            return "not today"
+
+    upsample.register_backend(Never())
+    with pytest.raises(upsample.BackendError, match=r"ran none of the cases(?s:.*)refused \d+: not today"):
+        testing.check_backend("never_for_test", count=3)
+    assert testing.check_backend("never_for_test", cases=()).passed == 0

@@ -20,6 +20,7 @@ import pytest
 
 import upsample
 import upsample.testing
+from upsample._kernels.cpu import skeleton
 
 ROOT = Path(__file__).resolve().parent.parent
 README = ROOT / "README.md"
@@ -40,9 +41,10 @@ def unchanged_process(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterat
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(registry, "_default", None)
     monkeypatch.setattr(registry, "_registered", dict(registry._registered))
-    threads = upsample.get_num_threads()
+    threads, limit = upsample.get_num_threads(), skeleton.pool_info()["limit"]
     yield
     upsample.set_num_threads(threads)
+    upsample.set_pool_limit(limit)
 
 
 # ---- blocks ------------------------------------------------------------------------------------------------
@@ -111,6 +113,17 @@ def test_python_blocks_run(page):
 def test_every_block_says_what_it_is(page):
     """So that no Python escapes the test above by another name."""
     assert {b.info for b in blocks(page.read_text(encoding="utf-8"))} <= {"python", "sh", "text", "toml", "c", "cython"}
+
+
+def test_the_backend_of_the_readme_passes_the_kit():
+    block = next(b for b in blocks(README.read_text(encoding="utf-8")) if "class Takes" in b.text)
+    run(block, {"__name__": "example"}, "README.md")
+    with np.errstate(invalid="ignore"):  # infinities times weights of taps that are not counted
+        report = upsample.testing.check_backend("takes", count=40)
+    assert report.passed > 50
+    assert report.gradients > 50
+    x = np.zeros((1, 1, 3))
+    assert upsample.interpolate(x, scale_factor=0.2, mode="area", backend="takes").shape == (1, 1, 0)
 
 
 def test_most_pages_have_examples():

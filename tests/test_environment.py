@@ -71,7 +71,7 @@ def test_the_level_is_capped_by_name() -> None:
     cpu._cap_level(None)
     assert skeleton.level() == skeleton.levels()[-1]
     skeleton.set_level(before)
-    with pytest.raises(ValueError, match="UPSAMPLE_SIMD must be one of baseline, avx2, avx512, neon, got 'sse'"):
+    with pytest.raises(ValueError, match=r"UPSAMPLE_SIMD must be one of .*, got 'sse'"):
         cpu._cap_level("sse")
 
 
@@ -155,3 +155,57 @@ def test_the_configuration_tells_a_pool_that_is_off(capsys: pytest.CaptureFixtur
     upsample.show_config()
     skeleton.set_pool_limit(limit)
     assert "off" in capsys.readouterr().out
+
+
+def test_levels_of_other_processors_are_no_values(monkeypatch: pytest.MonkeyPatch) -> None:
+    names = ("baseline", "avx2", "avx512") if "baseline" in skeleton.levels() else ("neon",)
+    other = "neon" if "baseline" in names else "avx2"
+    with pytest.raises(ValueError, match=f"UPSAMPLE_SIMD must be one of {', '.join(names)} on this processor, got"):
+        cpu._cap_level(other)
+    monkeypatch.setattr(cpu.skeleton, "levels", lambda: ("neon",), raising=False)
+    assert cpu._level_names() == ("neon",)
+    monkeypatch.setattr(cpu.skeleton, "levels", lambda: ("baseline",), raising=False)
+    monkeypatch.setattr(cpu.platform, "machine", lambda: "ppc64le")
+    assert cpu._level_names() == ("baseline",)
+
+
+@pytest.mark.parametrize("value", ["18446744073709551615", "-1", "1e9", "9" * 5000, "²"])
+def test_the_pools_limit_names_its_range(value: str) -> None:
+    with pytest.raises(
+        ValueError, match=r"UPSAMPLE_POOL must be a number of bytes from 0 \(off\) to 9223372036854775807"
+    ):
+        cpu._pool_limit(value)
+
+
+def test_the_pools_limit_may_have_spaces_around_it() -> None:
+    assert cpu._pool_limit(" 5 ") == 5
+    assert cpu._pool_limit(" ") is None
+
+
+def test_the_configuration_tells_a_small_pool(monkeypatch: pytest.MonkeyPatch) -> None:
+    from upsample import _config
+
+    state = {"kept": 0, "limit": 1, "blocks": 0, "hits": 0, "misses": 0}
+    monkeypatch.setattr(_config, "skeleton", type("Fake", (), {"pool_info": staticmethod(lambda: state)}))
+    assert _config._pool() == "0 MiB of 1 B kept in 0 blocks"
+    state.update(kept=5 << 20, limit=512 << 20, blocks=1)
+    assert _config._pool() == "5 MiB of 512 MiB kept in 1 blocks"
+
+
+def test_the_configuration_warns_of_a_backend_that_there_is_not(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(backends, "_default", "nope")
+    upsample.show_config()
+    assert "nope (there is none of that name: calls will fail)" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("shape", [(1, 3, True, 8), (True, 1, 8), (1, 1, 8.0)])
+def test_true_is_no_size_in_a_shape(shape: Any) -> None:
+    for given in (shape, iter(shape)):
+        with pytest.raises(TypeError, match="input_shape must be a sequence of ints"):
+            upsample.plan(given, np.float32, size=8)
+
+
+def test_a_shape_may_be_an_iterator() -> None:
+    assert upsample.plan(iter((1, 1, 8)), np.float32, size=4).shape == (1, 1, 8)

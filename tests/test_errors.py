@@ -16,6 +16,7 @@ import os
 import re
 import subprocess
 import sys
+import types
 import warnings
 from collections.abc import Callable
 from typing import Any
@@ -511,6 +512,35 @@ class WithArray:
         raise AssertionError("nothing is converted behind the caller's back")
 
 
+class WithCudaOnly:
+    """What an array of Numba on a GPU looks like to us."""
+
+    __cuda_array_interface__ = None
+
+
+class WithCudaDlpack(WithDlpack):
+    """What an array of JAX on a GPU looks like to us."""
+
+    def __dlpack_device__(self) -> Any:
+        return (2, 0)
+
+
+class Recorded(WithDlpack):
+    """What a torch tensor on a GPU that requires gradients looks like to us."""
+
+    requires_grad = True
+
+    @property
+    def __cuda_array_interface__(self) -> Any:
+        raise RuntimeError("Can't get __cuda_array_interface__ on Variable that requires grad.")
+
+
+class ListShape(WithArray):
+    """Attributes of an array, of other types."""
+
+    shape, dtype, strides = [1, 1, 4], np.dtype(np.float64), None
+
+
 CONTAINERS: dict[str, tuple[Any, str]] = {
     "list": ([[[1.0, 2.0]]], r"got builtins\.list.*numpy\.asarray\(x\)"),
     "tuple": (((1.0,),), r"got builtins\.tuple.*numpy\.asarray\(x\)"),
@@ -528,9 +558,13 @@ CONTAINERS: dict[str, tuple[Any, str]] = {
     "masked-without-mask": (np.ma.masked_array(np.zeros((1, 1, 4))), r"masked array.*x\.filled"),
     "dlpack": (WithDlpack(), r"WithDlpack.*numpy\.from_dlpack\(x\)"),
     "cuda": (WithCuda(), r"WithCuda.*cupy\.from_dlpack\(x\)"),
+    "cuda-without-dlpack": (WithCudaOnly(), r"WithCudaOnly.*cupy\.asarray\(x\)"),
+    "dlpack-on-a-gpu": (WithCudaDlpack(), r"WithCudaDlpack.*cupy\.from_dlpack\(x\)"),
+    "cuda-with-gradients": (Recorded(), r"Recorded.*cupy\.from_dlpack\(x\.detach\(\)\)"),
+    "shape-is-a-list": (ListShape(), r"ListShape.*numpy\.asarray\(x\)"),
     "array-protocol": (WithArray(), r"WithArray.*numpy\.asarray\(x\)"),
     "generator": ((i for i in range(3)), r"got builtins\.generator"),
-    "class": (np.ndarray, r"got builtins\.type"),
+    "class": (np.ndarray, r"got builtins\.type \(the class numpy\.ndarray itself\): pass an array"),
     "dict": ({}, r"got builtins\.dict"),
 }
 
@@ -563,7 +597,30 @@ def test_a_warm_cache_does_not_let_a_masked_array_through():
 
 def test_a_torch_tensor_is_refused_with_the_conversion():
     torch = pytest.importorskip("torch")
-    raised(TypeError, r"torch\.Tensor.*numpy\.from_dlpack\(x\)", upsample.interpolate, torch.zeros(1, 1, 4), size=4)
+    x = torch.zeros(1, 1, 4)
+    raised(TypeError, r"torch\.Tensor.*numpy\.from_dlpack\(x\)", upsample.interpolate, x, size=4)
+    x.requires_grad_()
+    raised(TypeError, r"torch\.Tensor.*numpy\.from_dlpack\(x\.detach\(\)\)", upsample.interpolate, x, size=4)
+
+
+def test_every_door_says_which_arrays_there_are():
+    raised(TypeError, r"must be a numpy\.ndarray or cupy\.ndarray, got", upsample.interpolate, [[[1.0]]], size=4)
+
+
+def test_while_cupy_is_being_imported_it_has_no_arrays(monkeypatch):
+    half = types.ModuleType("cupy")  # what another thread finds in sys.modules
+    monkeypatch.setitem(sys.modules, "cupy", half)
+    assert upsample.interpolate(np.zeros((1, 1, 4)).view(Sub), size=8).shape == (1, 1, 8)
+    raised(TypeError, "WithDlpack", upsample.interpolate, WithDlpack(), size=4)
+    for made in (half, types.SimpleNamespace(ndarray=WithCuda)):
+        monkeypatch.setitem(sys.modules, "cupy", made)
+        match = "CuPy is still being imported"
+        raised(upsample.BackendError, match, upsample.interpolate, np.zeros((1, 1, 4)), size=8, backend="cuda")
+        assert match in upsample.explain(np.zeros((1, 1, 4)), size=8)
+
+
+class Sub(np.ndarray):
+    pass
 
 
 # ---- out ---------------------------------------------------------------------------------------------------
@@ -621,7 +678,12 @@ BAD_OUT: dict[str, tuple[Callable[[], Any], type[BaseException], str]] = {
     "memoryview": (lambda: memoryview(bytearray(192)), TypeError, r"out must be a numpy\.ndarray.*memoryview"),
     "dtype": (lambda: np.float32, TypeError, r"out must be a numpy\.ndarray.*type"),
     "scalar": (lambda: np.float32(0), TypeError, r"out must be a numpy\.ndarray.*numpy\.float32"),
-    "dlpack": (WithDlpack, TypeError, r"out must be a numpy\.ndarray.*WithDlpack"),
+    "dlpack": (
+        WithDlpack, TypeError,
+        r"out must be a numpy\.ndarray.*WithDlpack: pass numpy\.from_dlpack\(out\), which shares its memory",
+    ),
+    "cuda": (WithCuda, TypeError, r"out must be a numpy\.ndarray like the input, got [\w.]*WithCuda$"),
+    "gradients": (Recorded, TypeError, r"out must be a numpy\.ndarray like the input, got [\w.]*Recorded$"),
     "masked": (lambda: np.ma.masked_array(filled((2, 3, 8)), mask=True), TypeError, "out is a masked array"),
 }  # fmt: skip
 DOORS: dict[str, Callable[[np.ndarray, Any], Any]] = {

@@ -282,3 +282,31 @@ def test_streamed_means_have_the_bits_of_plain_ones(mode: str) -> None:
     for top in (0, 1500, 2990):
         (a, b), (c, d), part = plan.window((top, 0), (top + 10, 3001))
         assert np.array_equal(part(x[:, :, a:c, b:d]), out[:, :, top : top + 10])
+
+
+# ---- the limit ---------------------------------------------------------------------------------------------
+
+
+def test_the_limit_can_be_set_and_what_is_above_it_is_freed() -> None:
+    default = skeleton.pool_info()["limit"]
+    made = [enlarged(8), enlarged(8)]
+    del made
+    assert skeleton.pool_info()["kept"] >= 16 * MIB
+    upsample.set_pool_limit(10 * MIB)
+    assert skeleton.pool_info()["kept"] <= 10 * MIB
+    upsample.set_pool_limit(np.int64(0))
+    assert skeleton.pool_info()["kept"] == skeleton.pool_info()["limit"] == 0
+    upsample.set_pool_limit()
+    assert skeleton.pool_info()["limit"] > 0
+    skeleton.set_pool_limit(default)
+
+
+@pytest.mark.parametrize(
+    ("limit", "error"),
+    [(-1, ValueError), (2**63, ValueError), (True, TypeError), (1.0, TypeError), ("1", TypeError)],
+)
+def test_other_limits_are_refused(limit: Any, error: type[Exception]) -> None:
+    before = skeleton.pool_info()["limit"]
+    with pytest.raises(error, match="the pool's limit must be"):
+        upsample.set_pool_limit(limit)
+    assert skeleton.pool_info()["limit"] == before

@@ -1010,3 +1010,36 @@ print(json.dumps([kinds, upsample.interpolate(X, size=9).shape]))
         installed, SRC,
     )  # fmt: skip
     assert got == [["RuntimeWarning", "BackendError"], [1, 1, 9]]
+
+
+# ---- explain -----------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("name", "error", "match"),
+    [
+        ("", upsample.BackendError, "no backend ''"),
+        ("nope", upsample.BackendError, "no backend 'nope': known are"),
+        ("CUDA", upsample.BackendError, r"no backend 'CUDA': did you mean 'cuda'\?"),
+        (3, TypeError, "named by a string, got int 3"),
+        (b"cpu", TypeError, "named by a string, got bytes"),
+    ],
+)
+def test_explain_refuses_a_name_as_interpolate_does(name, error, match):
+    for call in (upsample.interpolate, upsample.explain):
+        with pytest.raises(error, match=match):
+            call(X, size=12, backend=name)
+
+
+def test_explain_refuses_an_unknown_default(monkeypatch):
+    monkeypatch.setattr(registry, "_default", "nope")
+    with pytest.raises(upsample.BackendError, match="UPSAMPLE_BACKEND"):
+        upsample.explain(X, size=12)
+
+
+def test_explain_tells_what_a_backend_remarks_on_the_arrays():
+    spy = registered(1)
+    spy.remarks = lambda plan, like, out: f"an input of {like.nbytes} bytes{'' if out is None else ', and out'}"
+    assert f"- {spy.name}: runs it: an input of 24 bytes\n" in upsample.explain(X, size=12, backend=spy.name)
+    text = upsample.explain(X, size=12, out=np.empty((1, 1, 12), np.float32))
+    assert text.endswith(f"- {spy.name}: could run it, when named: an input of 24 bytes, and out")

@@ -15,7 +15,7 @@ except ImportError as error:  # pragma: no cover - shown by a test in a process 
         "(or `pip install -e .` to work on it), then import from another folder."
     ) from error
 
-from ._config import get_include, show_config
+from ._config import get_include, set_pool_limit, show_config
 from ._interpolate import (
     Upsample,
     UpsamplingBilinear2d,
@@ -47,6 +47,7 @@ __all__ = [
     "plan",
     "register_backend",
     "set_num_threads",
+    "set_pool_limit",
     "show_config",
     "use_backend",
 ]

@@ -167,7 +167,8 @@ def _parser() -> Parser:
         "--numerics", choices=NUMERICS, default="torch", help="PyTorch's arithmetic, or exact; default: torch"
     )
     parser.add_argument("--layout", help="axes of an .npy array, a letter each, such as HWC, DHW or NCDHW")
-    parser.add_argument("--backend", metavar="NAME", help=f"one of {', '.join(upsample.backends())}; default: cpu")
+    names = [name for name in upsample.backends() if name != "cuda"]
+    parser.add_argument("--backend", metavar="NAME", help=f"one of {', '.join(names)}; default: cpu")
     parser.add_argument("--threads", metavar="N", type=int, help="use at most N threads; results do not depend on it")
     parser.add_argument("-f", "--force", action="store_true", help="overwrite OUT if it exists")
     parser.add_argument("-q", "--quiet", action="store_true", help="no report and no progress bar")
@@ -203,6 +204,8 @@ def _run(args: argparse.Namespace, progress: Progress) -> None:
     progress.update(0.0, "reading")
     loaded = _read_array(args.input, args.layout) if is_array else _read_picture(args.input)
     mode = args.mode or ("nearest" if is_array else "bicubic")
+    if args.backend == "cuda":
+        raise Failure("--backend cuda needs CuPy arrays, and files become NumPy ones: the command runs on the CPU")
     if mode == "lanczos" and not args.antialias:
         raise Failure("--mode lanczos needs --antialias")
     size, factor = args.size, args.scale_factor
@@ -417,7 +420,7 @@ def _pillow() -> Any:
     try:
         from PIL import Image
     except ImportError:
-        raise Failure('pictures need Pillow: pip install "upsample[image]" (.npy files do without)') from None
+        raise Failure("pictures need Pillow: pip install pillow (.npy files do without)") from None
     return Image
 
 

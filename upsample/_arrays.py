@@ -27,21 +27,34 @@ def as_array(x: Any, what: str = "input") -> Array:
         )
     if isinstance(x, np.ndarray):
         return x.view(np.ndarray)
-    cupy = sys.modules.get("cupy")
-    if cupy is not None and isinstance(x, cupy.ndarray):
+    cupy_array = getattr(sys.modules.get("cupy"), "ndarray", None)  # None while another thread imports CuPy
+    if cupy_array is not None and isinstance(x, cupy_array):
         return x
-    kind = f"{type(x).__module__}.{type(x).__qualname__}"
-    if isinstance(x, (list, tuple, int, float, complex)):
-        hint = "numpy.asarray(x)"
-    elif x is None or isinstance(x, (str, bytes)):
-        raise TypeError(f"{what} must be a numpy.ndarray, got {kind}")
-    elif hasattr(x, "__cuda_array_interface__"):
-        hint = "cupy.from_dlpack(x)"
-    elif hasattr(x, "__dlpack__"):
-        hint = "numpy.from_dlpack(x)"
-    else:
-        hint = "numpy.asarray(x)"
-    raise TypeError(f"{what} must be a numpy.ndarray, got {kind}: convert it with {hint}")
+    text = f"{what} must be a numpy.ndarray or cupy.ndarray, got {type(x).__module__}.{type(x).__qualname__}"
+    if isinstance(x, type):
+        raise TypeError(f"{text} (the class {x.__module__}.{x.__qualname__} itself): pass an array")
+    if x is None or isinstance(x, (str, bytes)):
+        raise TypeError(text)
+    raise TypeError(f"{text}: convert it with {sharing(x, 'x') or 'numpy.asarray(x)'}")
+
+
+def sharing(x: Any, name: str) -> str:
+    """The call that makes an array of another library's, without a copy; empty where there is none."""
+    protocol = hasattr(x, "__dlpack__")
+    detached = f"{name}.detach()" if getattr(x, "requires_grad", False) is True else name
+    try:
+        on_gpu = hasattr(x, "__cuda_array_interface__")
+    except Exception:  # PyTorch, of a tensor that requires gradients
+        on_gpu, detached = True, f"{name}.detach()"
+    if on_gpu:
+        return f"cupy.from_dlpack({detached})" if protocol else f"cupy.asarray({detached})"
+    if not protocol:
+        return ""
+    try:
+        on_gpu = x.__dlpack_device__()[0] in (2, 13)  # CUDA's memory, its managed memory
+    except Exception:
+        on_gpu = False
+    return f"{'cupy' if on_gpu else 'numpy'}.from_dlpack({detached})"
 
 
 def spatial_axes(ndim: int, layout: str | None) -> tuple[tuple[int, ...], int | None]:
@@ -123,9 +136,11 @@ def empty_output(out_shape: tuple[int, ...], x: Array) -> Array:
 def check_out(out: Any, out_shape: tuple[int, ...], dtype: np.dtype[Any], x: Array) -> None:
     """Refuse an `out` that cannot hold the result, before anything is written."""
     if type(out) is not type(x) and not isinstance(out, np.ndarray):
+        hint = "" if isinstance(out, type) else sharing(out, "out")
         raise TypeError(
             f"out must be a {type(x).__module__}.{type(x).__name__} like the input, got "
             f"{type(out).__module__}.{type(out).__qualname__}"
+            + (f": pass {hint}, which shares its memory" if hint.startswith(type(x).__module__ + ".") else "")
         )
     if is_masked(out):
         raise TypeError("out is a masked array, whose mask would not be updated: pass out.data")

@@ -1,7 +1,8 @@
-"""What this installation is: versions, SIMD level, threads, backends."""
+"""What this installation is: versions, SIMD level, threads, backends; and how much memory it keeps."""
 
 from __future__ import annotations
 
+import operator
 import platform
 import sys
 from pathlib import Path
@@ -28,10 +29,17 @@ def config() -> dict[str, Any]:
         "threads": get_num_threads(),
         "output pool": _pool(),
         "backends": ", ".join(backends()),
-        "backend": selected() or "by array type",
+        "backend": _backend(),
         "cupy": getattr(sys.modules.get("cupy"), "__version__", "not imported"),
         "gpu": _gpu(),
     }
+
+
+def _backend() -> str:
+    name = selected()
+    if name is None:
+        return "by array type"
+    return name if name in backends() else f"{name} (there is none of that name: calls will fail)"
 
 
 def _gpu() -> str:
@@ -52,7 +60,45 @@ def _pool() -> str:
     state = skeleton.pool_info()
     if state["limit"] == 0:
         return "off"
-    return f"{state['kept'] >> 20} of {state['limit'] >> 20} MiB kept in {state['blocks']} blocks"
+    return f"{_size(state['kept'])} of {_size(state['limit'])} kept in {state['blocks']} blocks"
+
+
+def _size(n: int) -> str:
+    return f"{n >> 20} MiB" if n >= 1 << 20 or n == 0 else f"{n} B"
+
+
+def set_pool_limit(limit: int | None = None) -> None:
+    """Set how many bytes of freed outputs this process keeps for new ones; what is above that is freed at once.
+
+    Parameters
+    ----------
+    limit : int, optional
+        In bytes; 0 keeps nothing. None asks for what holds without ``UPSAMPLE_POOL``: the smaller of 512 MiB and
+        an eighth of the memory. Where there is no pool (other systems than Linux) nothing is kept whatever it is.
+
+    Raises
+    ------
+    TypeError, ValueError
+        For anything else.
+
+    Examples
+    --------
+    >>> import upsample
+    >>> upsample.set_pool_limit(0)  # gives back what is kept
+    >>> upsample.set_pool_limit(256 << 20)
+    >>> upsample.set_pool_limit()
+    """
+    if limit is not None:
+        try:
+            number = operator.index(limit)
+        except TypeError:
+            number = None
+        if number is None or isinstance(limit, bool):
+            raise TypeError(f"the pool's limit must be an int or None, got {type(limit).__name__} {limit!r}")
+        if not 0 <= number < 2**63:
+            raise ValueError(f"the pool's limit must be a number of bytes from 0 (off) to {2**63 - 1}, got {limit}")
+        limit = number
+    skeleton.set_pool_limit(limit)
 
 
 def show_config() -> None:

@@ -71,8 +71,8 @@ def interpolate(
     Returns
     -------
     array
-        Of the input's type and dtype (native byte order), a new array or `out`. A channels-last input
-        gives a channels-last output.
+        Of the input's type and dtype (native byte order), a new array or `out`. A channels-last image or
+        volume gives a channels-last output.
 
     Raises
     ------
@@ -205,7 +205,7 @@ def interpolate_backward(
     -------
     array
         The gradient by the input: of shape `input_shape` and the dtype of `grad_output`, a new array or `out`.
-        Channels-last in, channels-last out.
+        Channels-last in, channels-last out (images and volumes).
 
     Raises
     ------
@@ -415,9 +415,13 @@ def _shape(shape: Any) -> tuple[int, ...]:
     if isinstance(shape, np.ndarray) and shape.ndim != 1:
         raise TypeError("input_shape must be a sequence of ints, got an array: pass x.shape")
     try:
-        sizes = tuple(int(v.__index__()) for v in shape)
+        given = tuple(shape)
+        sizes = tuple(int(v.__index__()) for v in given)
+        plain = bool not in map(type, given)
     except (TypeError, AttributeError):
-        raise TypeError(f"input_shape must be a sequence of ints, got {shape!r}") from None
+        plain = False
+    if not plain:
+        raise TypeError(f"input_shape must be a sequence of ints, got {shape!r}")
     if any(v < 0 for v in sizes):
         raise ValueError(f"input_shape has a negative size: {sizes}")
     return sizes
@@ -478,18 +482,21 @@ def explain(
         _warn_if_image(x.shape)
     if out is not None:
         check_out(out, plan_.out_shape, plan_.dtype, x)
+    if name is not None:
+        backends.known(name)
     lines = [f"{dtype_name(plan_.dtype)} {plan_.shape} -> {plan_.out_shape}"]
     for step in plan_.passes:
         lines.append(f"  axis {step.axis}: {step.map!r}, store={step.store}")
     if not plan_.passes:
         lines.append("  no axis changes: a copy")
-    chosen = name or backends.default_for(x)
+    chosen = backends.default_for(x) if name is None else name
     for candidate in dict.fromkeys((chosen, *backends.backends())):
         kernel = backends.why_not(plan_, x, candidate, load=candidate == chosen)
         if isinstance(kernel, str):
             lines.append(f"- {candidate}: " + (kernel if kernel is backends.NOT_LOADED else f"cannot run it: {kernel}"))
         else:
-            how = getattr(kernel, "explain", lambda: "")()
+            said = (getattr(kernel, "explain", str)(), backends.remarks(candidate, plan_, x, out))
+            how = "; ".join(text for text in said if text)
             verb = "runs it" if candidate == chosen else "could run it, when named"
             lines.append(f"- {candidate}: {verb}" + (f": {how}" if how else ""))
     return "\n".join(lines)

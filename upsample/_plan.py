@@ -93,7 +93,7 @@ class Plan:
         name = self.backend if self.backend is not None else backends.selected()
         try:
             kernel = self._kernels[x.__class__, x.shape, x.dtype, x.strides, name]
-        except (KeyError, AttributeError):
+        except (KeyError, AttributeError, TypeError):  # no array, or none of ours
             pass
         else:
             return kernel(x, out)

@@ -84,7 +84,8 @@ def set_num_threads(n: int) -> None:
     Parameters
     ----------
     n : int
-        From 1 to 1024. Results never depend on it.
+        From 1 to 1024. Results never depend on it. More threads than CPUs bring nothing, and OpenMP ends a
+        process in which it cannot start them.
 
     Raises
     ------

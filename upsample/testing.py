@@ -112,7 +112,9 @@ def check_backend(
     AssertionError
         If a result differs in shape, dtype or value, if ``out=`` is not honoured, or the input is changed.
     upsample.BackendError
-        If there is no such backend.
+        If there is no such backend, it runs none of the cases, or CuPy or a GPU for its arrays is missing.
+    ValueError
+        For `arrays` of another kind.
 
     Examples
     --------
@@ -121,9 +123,17 @@ def check_backend(
     >>> len(report.failed)
     0
     """
-    from .backends import find, why_not
+    from .backends import BackendError, find, why_not
+    from .backends.cuda import unusable
 
     find(name)
+    if arrays not in ("numpy", "cupy"):
+        raise ValueError(f"arrays must be 'numpy' or 'cupy', got {arrays!r}")
+    if arrays == "cupy":
+        cupy = sys_cupy()
+        reason = "CuPy has not been imported: import cupy" if cupy is None else unusable(cupy)
+        if reason:
+            raise BackendError(f"backend {name!r} cannot be tested on CuPy arrays: {reason}")
     report = Report(name)
     if cases is None:
         cases = (*systematic_cases(seed), *random_cases(count, seed))
@@ -148,6 +158,8 @@ def check_backend(
                 report.gradients += 1
     if report.failed:
         raise AssertionError(str(report))
+    if report.refused and not report.passed and not report.gradients:
+        raise BackendError(f"backend {name!r} ran none of the cases, so nothing is known about it\n{report}")
     return report
 
 

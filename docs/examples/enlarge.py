@@ -2,7 +2,7 @@
 
     python docs/examples/enlarge.py [FOLDER]
 
-writes to FOLDER (by default the current one). Needs Pillow: pip install "upsample[image]".
+writes to FOLDER (by default the current one). Needs Pillow: pip install ".[image]" in the clone.
 """
 
 import sys

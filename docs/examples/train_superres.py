@@ -5,7 +5,7 @@
 The model is ``Upsample(filtered(small))``: 7 x 7 weights on the small picture, then bicubic. Its loss is the mean
 squared difference from the large picture. It learns from the left of a photograph, is judged on the right, which it
 never sees, and writes superres.png to FOLDER (by default the current one). Needs Pillow, to read and write pictures:
-pip install "upsample[image]".
+pip install ".[image]" in the clone.
 """
 
 import sys

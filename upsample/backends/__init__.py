@@ -51,7 +51,8 @@ class Backend(Protocol):
     `prepare` gets a plan and an array like those that will follow (same type, device, dtype and
     strides), and returns a kernel or, as a string, the reason why it cannot run the plan.  It may read
     ``plan.shape``, ``out_shape``, ``dtype``, ``passes`` and ``features`` and must refuse a plan
-    with a feature that it does not know. `empty_output` makes a new result in the order that the
+    with a feature that it does not know. A backend may also have a method ``remarks(plan, like, out)``, whose text
+    `explain` puts after that of its kernel. `empty_output` makes a new result in the order that the
     library promises, `check_out` refuses an ``out`` that cannot hold it.
     """
 
@@ -185,7 +186,17 @@ def find(name: str) -> Backend:
     if name in _failed:
         raise BackendError(f"backend {name!r} cannot be used: {_failed[name]}")
     origin = " (from the environment variable UPSAMPLE_BACKEND)" if name == _default else ""
-    raise BackendError(f"there is no backend {name!r}{origin}: known are {', '.join(backends())}")
+    from difflib import get_close_matches
+
+    close = get_close_matches(name.lower(), backends(), 1)
+    meant = f"did you mean {close[0]!r}? " if close else ""
+    raise BackendError(f"there is no backend {name!r}{origin}: {meant}known are {', '.join(backends())}")
+
+
+def known(name: str) -> None:
+    """Refuse a name that nothing has; a plugin stays unimported."""
+    if not isinstance(name, str) or name not in backends():
+        find(name)
 
 
 def kernel_for(plan: Plan, x: Any, name: str | None) -> Kernel:
@@ -218,6 +229,12 @@ def why_not(plan: Plan, x: Any, name: str, *, load: bool = True) -> Kernel | str
         return _prepared(find(name), plan, x)
     except Exception as error:
         return str(error) if isinstance(error, BackendError) else f"it raised {type(error).__name__}: {error}"
+
+
+def remarks(name: str, plan: Plan, x: Any, out: Any) -> str:
+    """What a backend says, beside its kernel, of running a plan on these arrays."""
+    say = getattr(_registered.get(name), "remarks", None)
+    return str(say(plan, x, out)) if say is not None else ""
 
 
 class Nothing:

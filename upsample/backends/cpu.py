@@ -7,12 +7,14 @@ is run on a transposed copy.
 
 from __future__ import annotations
 
+import itertools
 import os
+import platform
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from .._arrays import output_order
+from .._arrays import native, output_order
 from .._kernels.cpu import skeleton
 from . import register_backend
 from ._axes import Copy, Transposed, groups_of, nothing_to_do, size_of
@@ -20,7 +22,8 @@ from ._axes import Copy, Transposed, groups_of, nothing_to_do, size_of
 if TYPE_CHECKING:
     from .._plan import Plan
 
-LEVELS = ("baseline", "avx2", "avx512", "neon")
+X86 = ("baseline", "avx2", "avx512")
+MOST_POOL = 2**63 - 1
 
 
 class Cpu:
@@ -38,6 +41,39 @@ class Cpu:
         if nothing_to_do(plan):
             return Copy(plan)
         return _prepare(plan, output_order(like.shape, like.strides))
+
+    def remarks(self, plan: Plan, like: Any, out: Any) -> str:
+        """Copies that these arrays cost beside the kernel."""
+        if nothing_to_do(plan):
+            return ""
+        groups = groups_of(output_order(like.shape, like.strides), {p.axis for p in plan.passes})
+        said = []
+        if groups is not None and (why := obstacle(like, groups)):  # else the kernel says that it copies
+            said.append(f"the input is copied first ({why})")
+        if out is not None:
+            why = "its axes are in another order" if groups is None else obstacle(out, groups)
+            if why:
+                said.append(f"the result is made in new memory and copied into out ({why})")
+        return "; ".join(said)
+
+
+def obstacle(x: Any, groups: tuple[tuple[int, ...], ...]) -> str:
+    """Why the compiled kernel cannot run on an array as it is; empty where it can."""
+    if native(x.dtype) is not x.dtype and native(x.dtype) != x.dtype:
+        return "its byte order is not this machine's"
+    if not x.flags.aligned:
+        return "its samples are not aligned"
+    expected = x.dtype.itemsize
+    for axis in reversed((*groups[3], *groups[4])):  # W and inner are dense
+        if x.shape[axis] != 1 and x.strides[axis] != expected:
+            return f"its axis {axis} is not dense"
+        expected *= x.shape[axis]
+    for group in groups[:3]:  # the axes of the others have one stride together
+        long = [axis for axis in reversed(group) if x.shape[axis] != 1]
+        for inner, axis in itertools.pairwise(long):
+            if x.strides[axis] != x.strides[inner] * x.shape[inner]:
+                return f"its axes {axis} and {inner} are not one after the other"
+    return ""
 
 
 def _prepare(plan: Plan, order: tuple[int, ...]) -> Any:
@@ -69,17 +105,31 @@ def job_for(plan: Plan, groups: tuple[tuple[int, ...], ...]) -> skeleton.Prepare
 def _cap_level(name: str | None) -> None:
     if not name:
         return
-    if name not in LEVELS:
-        raise ValueError(f"the environment variable UPSAMPLE_SIMD must be one of {', '.join(LEVELS)}, got {name!r}")
+    names = _level_names()
+    if name not in names:
+        raise ValueError(
+            f"the environment variable UPSAMPLE_SIMD must be one of {', '.join(names)} on this processor, got {name!r}"
+        )
     skeleton.set_level(name)
+
+
+def _level_names() -> tuple[str, ...]:
+    """Levels that a processor of this kind may have."""
+    lowest = skeleton.levels()[-1]
+    x86 = platform.machine().lower() in ("x86_64", "amd64", "i386", "i686")
+    return X86 if x86 and lowest == X86[0] else (lowest,)
 
 
 def _pool_limit(value: str | None) -> int | None:
     """Bytes that ``UPSAMPLE_POOL`` says, or None for the default."""
+    value = (value or "").strip()
     if not value:
         return None
-    if not (value.isascii() and value.isdigit() and int(value) < 2**63):
-        raise ValueError(f"the environment variable UPSAMPLE_POOL must be a number of bytes (0: off), got {value!r}")
+    if not (value.isascii() and value.isdigit() and len(value) < 100 and int(value) <= MOST_POOL):
+        raise ValueError(
+            f"the environment variable UPSAMPLE_POOL must be a number of bytes from 0 (off) to {MOST_POOL}, "
+            f"got {value!r}"
+        )
     return int(value)
 
 

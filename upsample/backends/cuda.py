@@ -27,8 +27,11 @@ class Cuda:
         cupy = sys.modules.get("cupy")
         if cupy is None:
             if find_spec("cupy") is None:
-                return "CuPy is not installed: pip install cupy-cuda12x (or cupy-cuda13x), then pass cupy.asarray(x)"
-            return "it runs on CuPy arrays, and CuPy has not been imported: import cupy, then pass cupy.asarray(x)"
+                return f"it needs an NVIDIA GPU and CuPy. CuPy is not installed: {install()}, then pass cupy.asarray(x)"
+            return (
+                "it needs an NVIDIA GPU and CuPy's arrays. CuPy has not been imported: import cupy, then pass "
+                "cupy.asarray(x)"
+            )
         reason = unusable(cupy)
         if reason:
             return reason
@@ -49,26 +52,39 @@ class Cuda:
 _usable = False
 
 
+def install(cuda: int = 0) -> str:
+    """How to get CuPy with what it compiles kernels with, for that major version of CUDA, or any."""
+    commands = {12: 'pip install "cupy-cuda12x[ctk]>=14"', 13: 'pip install "cupy-cuda13x[ctk]>=14"'}
+    return commands.get(cuda) or f"{commands[12]}, or cupy-cuda13x for CUDA 13"
+
+
 def unusable(cupy: Any) -> str:
     """Why nothing can run at all: no device, or no compiler; an empty string where something can."""
     global _usable
     if _usable:
         return ""
+    if getattr(cupy, "ndarray", None) is None or getattr(cupy, "cuda", None) is None:
+        return "CuPy is still being imported, by another thread: call again when that is done"
     try:
         count = cupy.cuda.runtime.getDeviceCount()
     except Exception as error:
-        return f"CuPy finds no GPU: {type(error).__name__}: {error}"
+        return f"CuPy finds no GPU: {_line(error)} (no NVIDIA driver, or one too old: does nvidia-smi work?)"
     if count < 1:
-        return "CuPy finds no GPU: the driver lists no device"
+        return "CuPy finds no GPU: the driver lists no device (does nvidia-smi?)"
     try:
         cupy.cuda.nvrtc.getVersion()
     except Exception as error:
-        return (
-            f"CuPy has no NVRTC to compile kernels with ({type(error).__name__}: {error}): install CuPy's CUDA "
-            'components, pip install "cupy-cuda12x[ctk]"'
-        )
+        try:
+            major = int(cupy.cuda.runtime.runtimeGetVersion()) // 1000
+        except Exception:
+            major = 0
+        return f"CuPy has no NVRTC to compile kernels with ({_line(error)}): {install(major)}"
     _usable = True
     return ""
+
+
+def _line(error: Exception) -> str:
+    return f"{type(error).__name__}: {' '.join(str(error).split())}".rstrip(": ")
 
 
 register_backend(Cuda())
