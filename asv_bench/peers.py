@@ -109,7 +109,7 @@ class Torch(Peer):
         return Contender(fresh, self._into(cell, tensor, memory), memory, partial(self._array, cell))
 
     def _backward(self, cell: Cell, gradient: Any, words: dict[str, Any]) -> Contender:
-        """The backward pass alone: its operator, or where there is none autograd, with the graph made before and kept."""
+        """The backward pass alone: its operator; where there is none autograd, with the graph made before and kept."""
         leaf = self._tensor(cell, np.zeros(cell.shape, cell.numpy_dtype))
         operator = getattr(self.torch.ops.aten, self._operator(cell) + "_backward", None)
         if operator is not None and cell.mode != "area":

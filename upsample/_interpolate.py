@@ -137,7 +137,7 @@ def _run(
         nested = None
     else:
         nested = _nested_types(size, scale_factor)
-    cache = kernel = like = None
+    cache = like = kernel = None
     if nested is not False:
         if type(x) is np.ndarray:
             cache = _cached_kernel if x.nbytes <= SMALL_INPUT else _cached_large_kernel
@@ -151,7 +151,7 @@ def _run(
                 align_corners.__class__, recompute_scale_factor.__class__, antialias.__class__,
             )  # fmt: skip
         except TypeError:  # unhashable arguments: the full path below says what is wrong with them
-            pass
+            kernel = None
     if kernel is None:
         x = as_array(x, "input" if input_shape is None else "grad_output")
         plan_ = _resolve_either(
