@@ -686,6 +686,15 @@ def test_the_example_learns(capsys, tmp_path, monkeypatch):
     assert after > before + 0.2  # on what it has not seen
 
 
+@needs_pillow
+def test_the_example_takes_no_steps(capsys, tmp_path, monkeypatch):
+    monkeypatch.setattr(sys, "argv", ["train_superres.py", str(tmp_path), "0"])
+    monkeypatch.syspath_prepend(str(EXAMPLES))
+    runpy.run_path(str(EXAMPLES / "train_superres.py"), run_name="__main__")
+    before, after = (float(word) for word in re.findall(r"([\d.]+) dB", capsys.readouterr().out))
+    assert before == after
+
+
 @pytest.mark.parametrize("option", ["--help", "--version"])
 def test_help_and_version(capsys, option):
     with pytest.raises(SystemExit) as exit_:

@@ -44,28 +44,35 @@ def fma32(a: Any, b: Any, c: Any) -> Any:
     return fixed.view(np.float64).astype(np.float32)
 
 
+def taps_of(axis_map: Any) -> Any:
+    """For each output the inputs that it is made of, and their weights (1 where the map has none)."""
+    first, count, weights = axis_map.taps()
+    for o in range(axis_map.m):
+        at = np.clip(first[o] + np.arange(count[o]), 0, axis_map.n - 1)
+        yield at, np.ones(count[o], np.float32) if weights is None else weights[o, : count[o]]
+
+
 def one_sum(axis_map: Any, x: Any, axis: int) -> Any:
     """A pass in float32 by the definition: w1*x1, then fma(w0, x0), then fma(wk, xk) for k = 2, 3, ..."""
-    first, count, weights = axis_map.taps()
     x = np.moveaxis(x, axis, -1)
     out = np.empty((*x.shape[:-1], axis_map.m), np.float32)
-    for o in range(axis_map.m):
-        taps = [x[..., min(max(int(first[o]) + k, 0), axis_map.n - 1)] for k in range(count[o])]
+    for o, (at, weights) in enumerate(taps_of(axis_map)):
+        taps = [x[..., i] for i in at]
         if not taps:
             out[..., o] = 0
             continue
-        if weights is None:
+        if axis_map.weights is None:
             a = taps[0].copy()
             for t in taps[1:]:
                 a = a + t
-            out[..., o] = a / np.float32(count[o])
+            out[..., o] = a / np.float32(len(taps))
             continue
-        w = [np.full_like(taps[0], v) for v in weights[o]]
-        if count[o] == 1:
+        w = [np.full_like(taps[0], v) for v in weights]
+        if len(taps) == 1:
             a = w[0] * taps[0]
         else:
             a = fma32(w[0], taps[0], w[1] * taps[1])
-            for k in range(2, count[o]):
+            for k in range(2, len(taps)):
                 a = fma32(w[k], taps[k], a)
         out[..., o] = a
     return np.moveaxis(out, -1, axis)

@@ -739,7 +739,7 @@ def test_out_that_shares_memory_with_the_input_is_refused(size, backend):
     }
     for name, out in sharing.items():
         before = memory.copy()
-        match = "out may share memory with the input"
+        match = "out may share memory with the array that it is made from"
         raised(ValueError, match, upsample.interpolate, x, size=size, out=out.reshape(2, 3, size), backend=backend)
         np.testing.assert_array_equal(memory, before, err_msg=name)
 
@@ -747,7 +747,14 @@ def test_out_that_shares_memory_with_the_input_is_refused(size, backend):
 def test_the_input_itself_is_no_out():
     x = filled((2, 3, 4))
     for view in (x, x[:], x.view(), x[:, :, ::-1], x[:, ::-1]):
-        raised(ValueError, "out may share memory with the input", upsample.interpolate, x, size=4, out=view)
+        raised(
+            ValueError,
+            "out may share memory with the array that it is made from",
+            upsample.interpolate,
+            x,
+            size=4,
+            out=view,
+        )
 
 
 def test_channels_last_layouts_refuse_a_bad_out_too():

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import gc
 import pickle
 import random
+import weakref
 from collections import Counter
 from typing import Any
 
@@ -11,11 +13,11 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from test_cpu_paths import one_sum
+from test_cpu_paths import one_sum, taps_of
 from torch_calls import random_call, samples
 
 import upsample
-from upsample import testing
+from upsample import _interpolate, testing
 from upsample._axismap import AxisMap
 from upsample._kernels.cpu import skeleton
 
@@ -81,12 +83,10 @@ def test_the_second_derivative_is_the_forward() -> None:
 
 def columns(axis_map: AxisMap) -> Any:
     """A map as a matrix of float64."""
-    first, count, weights = axis_map.taps()
     matrix = np.zeros((axis_map.m, axis_map.n))
-    for o in range(axis_map.m):
-        for k in range(count[o]):
-            w = weights[o, k] if weights is not None else 1 / count[o] if axis_map.filter == "area" else 1
-            matrix[o, min(max(first[o] + k, 0), axis_map.n - 1)] += w
+    for row, (at, weights) in zip(matrix, taps_of(axis_map), strict=True):
+        mean = axis_map.filter == "area" and axis_map.weights is None
+        np.add.at(row, at, weights.astype("f8") / (len(at) if mean else 1))
     return matrix
 
 
@@ -144,7 +144,7 @@ def test_a_transposed_map_is_the_transposed_matrix(
 
 def test_a_window_of_an_adjoint_has_no_adjoint() -> None:
     (_, _), part = make(9, 20, "linear", "rational").T.window(3, 5)
-    with pytest.raises(NotImplementedError, match="transpose first"):
+    with pytest.raises(NotImplementedError, match=r"plan\.window\(start, stop\)\[2\]\.T"):
         part.T  # noqa: B018
 
 
@@ -158,17 +158,50 @@ def test_integer_maps_have_no_adjoint() -> None:
 @pytest.mark.parametrize(("n", "m"), [(3, 2**22 + 3), (2_500_000, 5_000_000), (5_000_000, 2_500_000), (2**22 + 3, 3)])
 def test_long_axes_are_bounded_not_counted(n: int, m: int, name: str) -> None:
     """What a scan of every row would cost too much for: the bound holds, and is near."""
-    back = make(n, m, name, "rational").T
-    most = 0
+    forward = make(n, m, name, "rational")
+    back = forward.T
+    if m * forward.taps_max <= 2**25:  # else the forward's own table would take too much memory
+        first, count, _ = forward.taps()
+        first, last = np.clip(first, 0, n - 1), np.clip(first + count - 1, 0, n - 1)
+        rows = np.random.default_rng(n).integers(0, n, 3000)
+        rows = np.unique(np.r_[:1000, n - 1000 : n, first[:1000], rows].clip(0, n - 1))
+        start, stop = np.searchsorted(last, rows, "left"), np.searchsorted(first, rows, "right")
+        assert 1 <= (stop - start).max() <= back.taps_max
     for at in np.linspace(0, n - 1, 9).astype(int):
-        _, count, weights = back.taps(int(at), int(at) + 1)
-        most = max(most, int(count[0]))
-        assert count[0] <= back.taps_max
+        _, _, weights = back.taps(int(at), int(at) + 1)
         if m > n:
-            total = weights[0].sum()
-            assert total == pytest.approx(m / n, rel=0.5)
-    assert most >= 1
+            assert weights[0].sum() == pytest.approx(m / n, rel=0.5)
     assert back.taps_max <= 4 * (m / n + 1) * 4
+
+
+def test_a_map_whose_sums_are_wider_than_its_weights_has_an_adjoint() -> None:
+    """Of the float32 weights themselves, in float64."""
+    for name in ("linear", "cubic", "triangle-aa", "cubic-aa", "lanczos-aa"):
+        for coords in ("torch32", "torch64", "rational"):
+            whole = AxisMap(9, 5, name, coords=coords, weights="float32", acc="float64")
+            assert whole.T.weights == "float64"
+            assert whole == whole.T.T
+            assert np.abs(columns(whole.T) - columns(whole).T).max() <= 1e-15, (name, coords)
+
+
+@pytest.mark.parametrize(("weights", "acc"), [("float64", "float32"), ("int16", "float32"), ("float32", "int32")])
+def test_weights_that_sums_cannot_hold_are_refused(weights: str, acc: str) -> None:
+    with pytest.raises(ValueError, match="cannot be summed in"):
+        AxisMap(9, 5, "triangle-aa", coords="torch32", weights=weights, acc=acc)
+
+
+@pytest.mark.parametrize(("n", "m"), [(1_000_000, 2_000_000), (2_000_000, 1_000_000), (300_000, 1_000_000)])
+@pytest.mark.parametrize("name", ["nearest", "linear", "cubic", "area", "triangle-aa"])
+def test_long_parts_of_an_adjoint_take_its_limits(n: int, m: int, name: str) -> None:
+    """No part looks at every row again."""
+    back = make(n, m, name, "torch32").T
+    start, stop = n // 3, n // 3 + 100_000
+    part = back.window(start, stop)[1]
+    assert (part.taps_max, part.is_uniform) == (back.taps_max, back.is_uniform)
+    again = pickle.loads(pickle.dumps(part))
+    assert (again, again.taps_max) == (part, part.taps_max)
+    for made, whole in zip(part.taps(50_000, 50_100)[1:], back.taps(start + 50_000, start + 50_100)[1:], strict=True):
+        assert np.array_equal(made, whole)
 
 
 # ---- PyTorch -----------------------------------------------------------------------------------------------
@@ -257,6 +290,65 @@ def test_large_enlargements_do_not_saturate(dtype: str, mode: str, backend: str)
     got = upsample.interpolate_backward(ones, (1, 1, 1, 1), size=(64, 65), mode=mode, backend=backend)
     assert got.dtype == kind
     assert float(got[0, 0, 0, 0]) == pytest.approx(4160, rel=1e-6 if mode == "bicubic" else 0)
+
+
+@pytest.mark.parametrize("mode", ["nearest", "linear", "cubic", "area", "lanczos"])
+@pytest.mark.parametrize("dtype", ["float32", "float16"])
+def test_enlargements_beyond_float32_do_not_saturate(dtype: str, mode: str) -> None:
+    """Ones of 2**25 samples, all made of one; and samples of which float32 sums would lose digits, also in parts."""
+    aa = mode == "lanczos"
+    m = 2**25
+    got = upsample.interpolate_backward(np.ones((1, 1, m), dtype), (1, 1, 1), size=m, mode=mode, antialias=aa)
+    assert float(got.item()) == (m if dtype == "float32" else np.inf)
+    plan = upsample.plan((1, 1, 7), dtype, size=7 * 40_001, mode=mode, antialias=aa)
+    assert plan.T.T is plan
+    assert plan == pickle.loads(pickle.dumps(plan.T)).T
+    g = np.random.default_rng(0).uniform(size=plan.out_shape).astype(dtype)
+    got = plan.T(g)
+    wide = upsample.plan((1, 1, 7), "float64", size=7 * 40_001, mode=mode, antialias=aa)
+    np.testing.assert_allclose(got, wide.T(g.astype("f8")), rtol=1e-3 if dtype == "float16" else 3e-7)
+    (lo,), (hi,), part = plan.T.window((2,), (5,))
+    assert np.array_equal(part(g[..., lo:hi]), got[..., 2:5])
+    # the adjoint is of the very weights of the forward
+    if not aa and dtype == "float32":
+        forward, back = plan.passes[0].map, plan.T.passes[0].map
+        assert back.acc == back.weights == "float64"
+        assert forward.acc == "float32"
+        assert np.abs(columns(forward).T - columns(back)).max() <= 1e-15
+
+
+def test_sums_of_very_many_along_one_axis_are_float64_along_all() -> None:
+    plan = upsample.plan((1, 1, 3, 1), "float32", size=(6, 5000), mode="bilinear")
+    assert {p.map.acc for p in plan.passes} == {"float32"}
+    assert {p.map.acc for p in plan.T.passes} == {"float64"}
+    assert float(plan.T(np.ones(plan.out_shape, "f4")).sum()) == 30_000
+    assert {p.map.acc for p in plan.T.window((0, 0), (1, 1))[2].passes} == {"float64"}
+    assert {p.map.acc for p in upsample.plan((1, 1, 3, 1), "float32", size=(6, 4096)).T.passes} == {"float32"}
+
+
+def test_plans_and_adjoints_go_when_they_are_dropped() -> None:
+    """Without the garbage collector: neither keeps the other's tables in a cycle."""
+    gc.disable()
+    try:
+        plan = upsample.plan((1, 1, 4), "float32", size=8)
+        adjoint = plan.T
+        assert plan.T is adjoint
+        seen = weakref.ref(plan), weakref.ref(adjoint)
+        equal = upsample.plan((1, 1, 4), "float32", size=8)
+        del plan
+        assert seen[0]() is None
+        forward = adjoint.T  # made anew
+        assert forward == equal
+        assert forward.T is adjoint
+        assert adjoint.T is forward
+        del adjoint
+        assert seen[1]() is None
+        assert forward.T.T is forward
+        last = weakref.ref(forward)
+        del forward
+        assert last() is None
+    finally:
+        gc.enable()
 
 
 def test_sums_are_rounded_once() -> None:
@@ -515,6 +607,9 @@ def test_objects_have_a_backward() -> None:
     out = np.empty_like(x)
     assert up.backward(g, x.shape, out=out) is out
     assert np.array_equal(out, made)
+    forward = np.empty_like(g)
+    assert up(x, out=forward) is forward
+    assert np.array_equal(forward, up.forward(x))
 
 
 @pytest.mark.parametrize("dtype", ["uint8", "int8", "int16", "uint16", "int64", "bool", "complex64", "S2"])
@@ -523,6 +618,21 @@ def test_other_dtypes_have_no_gradient(dtype: str) -> None:
         upsample.interpolate_backward(np.zeros((1, 1, 4), dtype), (1, 1, 2), scale_factor=2)
     with pytest.raises(NotImplementedError, match="has no gradient"):
         upsample.plan((1, 1, 2), dtype, scale_factor=2).T  # noqa: B018
+
+
+def test_refused_dtypes_are_told_the_reason() -> None:
+    def reason(dtype: str) -> str:
+        with pytest.raises(NotImplementedError) as caught:
+            upsample.interpolate_backward(np.zeros((1, 1, 4), dtype), (1, 1, 2), scale_factor=2)
+        return str(caught.value)
+
+    makes = "this library makes gradients in float16, bfloat16, float32 and float64"
+    for dtype in ("int64", "uint8"):
+        assert reason(dtype).startswith(f"{dtype} has no gradient (integers change in steps")
+        assert makes in reason(dtype)
+    for dtype in ("complex64", np.dtype(np.longdouble).name, "S2", "object"):
+        assert makes in reason(dtype)
+        assert "integers" not in reason(dtype)
 
 
 def test_the_gradient_must_have_the_outputs_shape() -> None:
@@ -553,6 +663,35 @@ def test_bad_arguments_are_named() -> None:
     assert upsample.interpolate_backward(g, [1, 1, np.int64(2)], [4]).shape == (1, 1, 2)
 
 
+@pytest.mark.parametrize("kind", [list, iter, np.array, lambda v: map(np.int64, v), lambda v: (n for n in v)])
+def test_input_shapes_of_every_kind(kind: Any) -> None:
+    """Taken in once, and answered from the cache."""
+    assert upsample.interpolate_backward(np.ones((1, 1, 4)), kind((1, 1, 2)), size=4).tolist() == [[[2, 2]]]
+    before = _interpolate._cached_kernel.cache_info()
+    upsample.interpolate_backward(np.ones((1, 1, 4)), kind((1, 1, 2)), size=4)
+    after = _interpolate._cached_kernel.cache_info()
+    assert (after.hits, after.misses) == (before.hits + 1, before.misses)
+    with pytest.warns(UserWarning, match=r"an array of shape \(20, 20, 3\) is taken"):
+        upsample.interpolate_backward(np.zeros((20, 20, 6)), kind((20, 20, 3)), scale_factor=2)
+
+
+def test_gradients_are_explained() -> None:
+    g = np.zeros((1, 2, 80, 120), np.float32)
+    text = upsample.explain(g, scale_factor=2, mode="bilinear", input_shape=[1, 2, 40, 60], backend="cpu")
+    lines = text.splitlines()
+    assert lines[0] == "gradient, float32 (1, 2, 80, 120) -> (1, 2, 40, 60)"
+    assert "axis 3: AxisMap(120 -> 60, linear transposed" in lines[1]
+    assert path(upsample.plan((1, 2, 40, 60), "float32", scale_factor=2, mode="bilinear").T, g) in text
+    upsample.explain(g, scale_factor=2, input_shape=(1, 2, 40, 60), out=np.empty((1, 2, 40, 60), np.float32))
+    with pytest.raises(ValueError, match="out has shape"):
+        upsample.explain(g, scale_factor=2, input_shape=(1, 2, 40, 60), out=g)
+    with pytest.raises(ValueError, match="grad_output has shape"):
+        upsample.explain(g, scale_factor=2, input_shape=(1, 2, 40, 61))
+    with pytest.raises(TypeError, match="grad_output must be"):
+        upsample.explain([1.0], scale_factor=2, input_shape=(1, 1, 2))
+    assert "no axis is resampled" in upsample.explain(np.zeros((1, 2, 0)), size=0, mode="area", input_shape=(1, 2, 5))
+
+
 def test_out_is_checked_before_anything_is_written() -> None:
     g = np.ones((1, 1, 4))
     shared = np.ones(8)
@@ -563,7 +702,7 @@ def test_out_is_checked_before_anything_is_written() -> None:
     ):
         with pytest.raises(ValueError, match=message):
             upsample.interpolate_backward(g, (1, 1, 2), scale_factor=2, out=out)
-    with pytest.raises(ValueError, match="share memory"):
+    with pytest.raises(ValueError, match="share memory with the array that it is made from"):
         upsample.interpolate_backward(shared[:4].reshape(1, 1, 4), (1, 1, 2), 4, out=shared[2:4].reshape(1, 1, 2))
     out = np.full((1, 1, 2), np.nan)
     assert upsample.interpolate_backward(g, (1, 1, 2), scale_factor=2, out=out) is out
@@ -585,6 +724,37 @@ def test_empty_gradients(backend: str) -> None:
     from upsample.backends import kernel_for
 
     assert "nothing to sum" in kernel_for(plan.T, np.zeros((1, 2, 0)), backend).explain()
+
+
+@pytest.mark.parametrize(
+    ("shape", "size", "start", "stop"),
+    [
+        ((1, 2, 5), 0, (0,), (3,)),
+        ((1, 2, 3, 5), (4, 0), (1, 2), (3, 4)),
+        ((1, 2, 3, 5), (0, 5), (2, 1), (3, 4)),
+        ((1, 2, 5, 3), (3, 0), (4, 0), (5, 1)),
+    ],
+)
+def test_chunks_of_empty_gradients(
+    shape: tuple[int, ...], size: Any, start: tuple[int, ...], stop: tuple[int, ...]
+) -> None:
+    plan = upsample.plan(shape, "float64", size=size, mode="area").T
+    lo, hi, part = plan.window(start, stop)
+    g = np.zeros(plan.shape)[(..., *(slice(a, b) for a, b in zip(lo, hi, strict=True)))]
+    assert g.shape == part.shape
+    made = part(g)
+    assert made.shape == (1, 2, *(b - a for a, b in zip(start, stop, strict=True)))
+    assert not made.any()
+
+
+def test_a_sample_that_is_not_finite_reaches_what_has_it_as_a_tap() -> None:
+    """Also with a weight of 0, save a last tap of weight 0: output 4 of 9 is input 2 of 5 exactly, of four taps."""
+    g = np.zeros((1, 1, 1, 9))
+    g[..., 4] = np.nan
+    arguments = {"size": (1, 9), "mode": "bicubic", "align_corners": True}
+    for backend in ("cpu", "reference"):
+        got = upsample.interpolate_backward(g, (1, 1, 1, 5), **arguments, backend=backend)
+        assert np.isnan(got).ravel().tolist() == [False, True, True, True, False]
 
 
 def test_unchanged_axes_are_copied() -> None:

@@ -161,7 +161,7 @@ def check_out(out: Any, out_shape: tuple[int, ...], dtype: np.dtype[Any], x: Arr
     if overlaps_itself(out.shape, out.strides, out.dtype.itemsize):
         raise ValueError(f"out overlaps itself in memory (strides {out.strides} for shape {out.shape})")
     if may_share_memory(out, x):
-        raise ValueError("out may share memory with the input: pass an array of its own")
+        raise ValueError("out may share memory with the array that it is made from: pass one of its own")
 
 
 def output_for(plan: Any, x: Array, out: Any) -> Array:

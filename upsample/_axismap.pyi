@@ -20,7 +20,9 @@ class AxisMap:
         align_corners: bool = ...,
         window: tuple[int, int, int, int] | None = ...,
         shift: int | None = ...,
+        adjoint_acc: str | None = ...,
         transposed: bool = ...,
+        limits: tuple[int, bool] | None = ...,
     ) -> None: ...
     @property
     def n(self) -> int: ...

@@ -22,6 +22,8 @@ RECIPE_BYTES = sizeof(axis_recipe)
 cdef tuple FILTER_NAMES = tuple(FILTERS)
 cdef tuple COORDS_NAMES = tuple(COORDS)
 cdef tuple WEIGHT_NAMES = tuple(WEIGHTS)
+# Parts of adjoints of more samples than this are not looked at row by row.
+cdef enum: LONG_WINDOW = 1 << 14
 
 
 cdef double *_scratch(const axis_recipe *a) except NULL:
@@ -54,18 +56,27 @@ cdef class AxisMap:
         The user's factor where it decides the ratio, else 0.
     align_corners : bool
         Whether the first and last samples of both sides coincide.
+    adjoint_acc : str, optional
+        Type that the adjoint's sums are made in, where it is not `acc`.
     transposed : bool
         Make the map's adjoint, from `m` samples to `n`: all other parameters are those of the map itself.
+    limits : tuple, optional
+        The adjoint's `taps_max` and `is_uniform` where they are known, which spares looking at every row.
     """
 
     def __cinit__(self, int64_t n, int64_t m, str filter, *, str coords, weights, str acc, double scale=0.0,
-                 bint align_corners=False, window=None, shift=None, bint transposed=False):
+                 bint align_corners=False, window=None, shift=None, str adjoint_acc=None, bint transposed=False,
+                 limits=None):
         cdef axis_recipe *a = &self.recipe
         if n < 1 or m < 1:
             raise ValueError(f"an axis map needs sizes of at least 1, got {n} -> {m}")
         a.n, a.m, a.scale, a.align_corners = n, m, scale, align_corners
         a.filter, a.coords, a.weights = FILTERS[filter], COORDS[coords], WEIGHTS[weights]
-        self.acc = acc
+        a.forward_weights = a.weights
+        self.forward_acc, self.adjoint_acc = acc, acc if adjoint_acc is None else adjoint_acc
+        self.acc = self.adjoint_acc if transposed else acc
+        if (weights == "int16") != (acc == "int32") and weights is not None or weights == "float64" != acc:
+            raise ValueError(f"{weights} weights cannot be summed in {acc}")
         cdef int64_t most
         if a.filter == FILTER_AREA:
             most = min(n, (n - 1) // m + 1 + (1 if n % m and m % n else 0))
@@ -89,7 +100,7 @@ cdef class AxisMap:
                 a.shift = integer_shift(a)
         a.out_start, a.out_stop, a.in_start, a.in_stop = window or (0, m, 0, n)
         if transposed:
-            _transpose(a, acc)
+            _transpose(a, self.acc, limits)
 
     @property
     def n(self) -> int:
@@ -122,7 +133,9 @@ cdef class AxisMap:
         """
         cdef axis_recipe *a = &self.recipe
         if a.transposed and _crops(a):
-            raise NotImplementedError("a window of a transposed map cuts taps off: transpose first, then take the window")
+            raise NotImplementedError(
+                "a window of an adjoint cuts taps off and has no adjoint of its own; that of a window is "
+                "plan.window(start, stop)[2].T")
         return self._replace((a.out_start, a.out_stop, a.in_start, a.in_stop), not a.transposed)
 
     @property
@@ -215,7 +228,9 @@ cdef class AxisMap:
             lo = min(lo, a.out_stop - 1)
             hi = max(hi, lo + 1)
             at = (lo, hi, a.in_start + start, a.in_start + stop)
-            return (lo - a.out_start, hi - a.out_start), self._replace(at, True)
+            # long parts take the limits of the whole, which bound theirs
+            limits = (a.taps_max, bool(a.uniform)) if hi - lo + stop - start > LONG_WINDOW else None
+            return (lo - a.out_start, hi - a.out_start), self._replace(at, True, limits)
         first, count, _ = self.taps(start, start + 1)
         lo = max(0, min(int(first[0]), self.n - 1))
         first, count, _ = self.taps(stop - 1, stop)
@@ -223,14 +238,13 @@ cdef class AxisMap:
         at = (a.out_start + start, a.out_start + stop, a.in_start + lo, a.in_start + hi)
         return (lo, hi), self._replace(at, False)
 
-    def _replace(self, window, bint transposed):
-        return _rebuild(*self._key()[:9], transposed, *window)
+    def _replace(self, window, bint transposed, limits=None):
+        return _rebuild(*self._key()[:10], transposed, *window, limits)
 
     def _key(self):
         cdef axis_recipe *a = &self.recipe
-        weights = WEIGHTS_NONE if a.transposed and sums_unweighted(a) else a.weights
-        return (a.n, a.m, a.filter, a.coords, weights, a.scale, a.align_corners, a.shift, self.acc, a.transposed,
-                a.out_start, a.out_stop, a.in_start, a.in_stop)
+        return (a.n, a.m, a.filter, a.coords, a.forward_weights, a.scale, a.align_corners, a.shift, self.forward_acc,
+                self.adjoint_acc, a.transposed, a.out_start, a.out_stop, a.in_start, a.in_stop)
 
     def __eq__(self, other):
         return isinstance(other, AxisMap) and self._key() == (<AxisMap>other)._key()
@@ -239,7 +253,8 @@ cdef class AxisMap:
         return hash(self._key())
 
     def __reduce__(self):
-        return _rebuild, self._key()
+        cdef axis_recipe *a = &self.recipe
+        return _rebuild, (*self._key(), (a.taps_max, bool(a.uniform)) if a.transposed else None)
 
     def __repr__(self):
         cdef axis_recipe *a = &self.recipe
@@ -252,12 +267,15 @@ cdef class AxisMap:
                 f"weights={self.weights}, acc={self.acc}{part})")
 
 
-cdef int _transpose(axis_recipe *a, str acc) except -1:
+cdef int _transpose(axis_recipe *a, str acc, limits) except -1:
     """Turn the recipe of a map into that of its adjoint."""
     if acc not in ("float32", "float64"):
         raise NotImplementedError(f"sums in {acc} are rounded to integers, which have no gradient")
     a.weights = WEIGHTS_F64 if acc == "float64" else WEIGHTS_F32
     a.transposed = 1
+    if limits is not None:
+        a.taps_max, a.uniform = limits
+        return 0
     cdef double *scratch = _scratch(a)
     cdef int64_t most
     with nogil:
@@ -279,6 +297,8 @@ cdef bint _crops(const axis_recipe *a):
     return lo < a.in_start or hi >= a.in_stop
 
 
-def _rebuild(n, m, filter, coords, weights, scale, align_corners, shift, acc, transposed, *window):
+def _rebuild(n, m, filter, coords, weights, scale, align_corners, shift, acc, adjoint_acc, transposed, out_start, out_stop,
+             in_start, in_stop, limits):
     return AxisMap(n, m, FILTER_NAMES[filter], coords=COORDS_NAMES[coords], weights=WEIGHT_NAMES[weights], acc=acc,
-                   scale=scale, align_corners=align_corners, window=window, shift=shift, transposed=bool(transposed))
+                   scale=scale, align_corners=align_corners, window=(out_start, out_stop, in_start, in_stop), shift=shift,
+                   adjoint_acc=adjoint_acc, transposed=bool(transposed), limits=limits)

@@ -7,10 +7,10 @@ arrays -> geometry -> axis maps -> plan -> backend.
 
 from __future__ import annotations
 
-import contextlib
 import sys
 import warnings
 from functools import lru_cache
+from math import gcd
 from typing import Any
 
 import numpy as np
@@ -111,33 +111,57 @@ def interpolate(
            [2.5 , 2.75, 3.25, 3.5 ],
            [3.  , 3.25, 3.75, 4.  ]], dtype=float32)
     """
+    return _run(
+        input, None, size, scale_factor, mode, align_corners, recompute_scale_factor, antialias, numerics, layout, out,
+        backend,
+    )  # fmt: skip
+
+
+def _run(
+    x: Any,
+    input_shape: tuple[int, ...] | None,
+    size: Any,
+    scale_factor: Any,
+    mode: Any,
+    align_corners: Any,
+    recompute_scale_factor: Any,
+    antialias: Any,
+    numerics: Any,
+    layout: Any,
+    out: Any,
+    backend: str | None,
+) -> Any:
+    """`interpolate` of `x`, or its gradient for inputs of `input_shape` from the one by the output, `x`."""
     name = backends.selected() if backend is None else backend
     if size.__class__ in _SIMPLE and scale_factor.__class__ in _SIMPLE:
         nested = None
     else:
         nested = _nested_types(size, scale_factor)
-    kind = type(input)
-    if nested is False or (kind is not np.ndarray and kind is not _device_array()):
-        kernel = None
-    else:
+    cache = like = kernel = None
+    if nested is not False:
+        if type(x) is np.ndarray:
+            cache = _cached_kernel if x.nbytes <= SMALL_INPUT else _cached_large_kernel
+        elif type(x) is _device_array():
+            cache, like = _cached_device_kernel, _Like(x)
+    if cache is not None:
         try:
-            cache, like = _cache_for(input)
             kernel = cache(
-                input.shape, input.strides, input.dtype, size, scale_factor, mode, align_corners,
-                recompute_scale_factor, antialias, numerics, layout, name, nested, like, None,
+                x.shape, x.strides, x.dtype, size, scale_factor, mode, align_corners, recompute_scale_factor, antialias,
+                numerics, layout, name, input_shape, like, nested, size.__class__, scale_factor.__class__,
+                align_corners.__class__, recompute_scale_factor.__class__, antialias.__class__,
             )  # fmt: skip
         except TypeError:  # unhashable arguments: the full path below says what is wrong with them
             kernel = None
     if kernel is None:
-        input = as_array(input)
-        plan_ = _resolve(
-            input.shape, input.dtype, size, scale_factor, mode, align_corners, recompute_scale_factor, antialias,
+        x = as_array(x, "input" if input_shape is None else "grad_output")
+        plan_ = _resolve_either(
+            input_shape, x.shape, x.dtype, size, scale_factor, mode, align_corners, recompute_scale_factor, antialias,
             numerics, layout, name,
         )  # fmt: skip
-        kernel = backends.kernel_for(plan_, input, name)
-    if layout is None and len(input.shape) == 3:
-        _warn_if_image(input.shape)
-    return kernel(input, out)
+        kernel = backends.kernel_for(plan_, x, name)
+    if layout is None and x.ndim == 3:
+        _warn_if_image(x.shape if input_shape is None else input_shape)
+    return kernel(x, out)
 
 
 class _Like:
@@ -153,13 +177,6 @@ class _Like:
 
     def __hash__(self) -> int:
         return 0
-
-
-def _cache_for(x: Any) -> tuple[Any, _Like | None]:
-    """Where kernels for arrays like this one are kept, and what its key has to hold besides shape and strides."""
-    if type(x) is np.ndarray:
-        return (_cached_kernel if x.nbytes <= SMALL_INPUT else _cached_large_kernel), None
-    return _cached_device_kernel, _Like(x)
 
 
 def _device_array() -> Any:
@@ -185,8 +202,8 @@ def interpolate_backward(
     """The gradient of `interpolate` by its input, from the gradient by its output.
 
     It is the exact adjoint of `interpolate` with the same arguments: the same weights, transposed. Sums are
-    made in float32 (float64 for float64 samples and ``numerics="exact"``), in a fixed order, and rounded once;
-    the bits are the same in every run and for any number of threads.
+    made in float32 (float64 for float64 samples, ``numerics="exact"`` and sums of very many), in a fixed order, and
+    rounded once; the bits are the same in every run and for any number of threads.
 
     Parameters
     ----------
@@ -228,28 +245,16 @@ def interpolate_backward(
     >>> upsample.interpolate_backward(g, (1, 1, 3), scale_factor=2, mode="linear")
     array([[[ 3.25,  7.  , 10.75]]], dtype=float32)
     """
-    name = backends.selected() if backend is None else backend
-    nested = _nested_types(size, scale_factor)
-    kernel = None
-    kind = type(grad_output)
-    plain = type(input_shape) is tuple and all(n.__class__ is int for n in input_shape)
-    if plain and nested is not False and (kind is np.ndarray or kind is _device_array()):
-        with contextlib.suppress(TypeError):  # as in `interpolate`
-            cache, like = _cache_for(grad_output)
-            kernel = cache(
-                grad_output.shape, grad_output.strides, grad_output.dtype, size, scale_factor, mode, align_corners,
-                recompute_scale_factor, antialias, numerics, layout, name, nested, like, input_shape,
-            )  # fmt: skip
-    if kernel is None:
-        grad_output = as_array(grad_output, "grad_output")
-        plan_ = _resolve_backward(
-            grad_output.shape, grad_output.dtype, size, scale_factor, mode, align_corners, recompute_scale_factor,
-            antialias, numerics, layout, name, input_shape,
-        )  # fmt: skip
-        kernel = backends.kernel_for(plan_, grad_output, name)
-    if layout is None and len(grad_output.shape) == 3:
-        _warn_if_image(tuple(input_shape))
-    return kernel(grad_output, out)
+    if input_shape.__class__ is not tuple:
+        input_shape = _shape(input_shape)
+    try:
+        gcd(*input_shape)  # the fastest way to ask whether all are integers: 2.0 has the hash of 2
+    except TypeError:
+        input_shape = _shape(input_shape)
+    return _run(
+        grad_output, input_shape, size, scale_factor, mode, align_corners, recompute_scale_factor, antialias, numerics,
+        layout, out, backend,
+    )  # fmt: skip
 
 
 def _nested_types(size: Any, scale_factor: Any) -> Any:
@@ -279,15 +284,14 @@ def _prepared_kernel(
     numerics: Any,
     layout: Any,
     name: str | None,
-    nested: Any,
+    input_shape: tuple[int, ...] | None,
     like: _Like | None,
-    input_shape: Any,
+    *kinds: Any,  # of the arguments, for the key alone: 2, 2.0 and True are equal
 ) -> Any:
-    arguments = (
-        shape, dtype, size, scale_factor, mode, align_corners, recompute_scale_factor, antialias, numerics, layout,
-        name,
+    plan_ = _resolve_either(
+        input_shape, shape, dtype, size, scale_factor, mode, align_corners, recompute_scale_factor, antialias, numerics,
+        layout, name,
     )  # fmt: skip
-    plan_ = _resolve(*arguments) if input_shape is None else _resolve_backward(*arguments, input_shape)
     if like is None:
         x = np.lib.stride_tricks.as_strided(np.empty(1, dtype), shape, strides, writeable=False)
     else:
@@ -296,9 +300,9 @@ def _prepared_kernel(
 
 
 # Kernels of large arrays hold large tables, so fewer of them are kept.
-_cached_kernel = lru_cache(maxsize=1024, typed=True)(_prepared_kernel)
-_cached_large_kernel = lru_cache(maxsize=64, typed=True)(_prepared_kernel)
-_cached_device_kernel = lru_cache(maxsize=256, typed=True)(_prepared_kernel)
+_cached_kernel = lru_cache(maxsize=1024)(_prepared_kernel)
+_cached_large_kernel = lru_cache(maxsize=64)(_prepared_kernel)
+_cached_device_kernel = lru_cache(maxsize=256)(_prepared_kernel)
 
 
 def _resolve(
@@ -332,11 +336,14 @@ def _resolve(
     return build_plan(shape, dtype, spatial, geometry, numerics, mode, backend)
 
 
-def _resolve_backward(shape: tuple[int, ...], dtype: np.dtype[Any], *arguments: Any) -> Plan:
-    """The adjoint of the plan for arrays of the last argument's shape, whose output has the shape given."""
-    *same, input_shape = arguments
+def _resolve_either(
+    input_shape: tuple[int, ...] | None, shape: tuple[int, ...], dtype: np.dtype[Any], *arguments: Any
+) -> Plan:
+    """The plan for arrays of `shape`; given an `input_shape`, the adjoint of the one whose output has that shape."""
+    if input_shape is None:
+        return _resolve(shape, dtype, *arguments)
     check_gradient(dtype)
-    forward = _resolve(_shape(input_shape), dtype, *same)
+    forward = _resolve(_shape(input_shape), dtype, *arguments)
     if forward.out_shape != shape:
         raise ValueError(
             f"grad_output has shape {shape}, but interpolate makes {forward.out_shape} of an input of shape "
@@ -446,8 +453,11 @@ def explain(
     layout: str | None = None,
     out: Any = None,
     backend: str | None = None,
+    input_shape: Any = None,
 ) -> str:
     """Say what `interpolate` would do with the same arguments: passes, backend, kernel path, and why.
+
+    With `input_shape`, what `interpolate_backward` would do.
 
     Parameters
     ----------
@@ -455,6 +465,8 @@ def explain(
         As for `interpolate`; nothing is computed.
     numerics, layout, out, backend
         As for `interpolate`; `out` is not written.
+    input_shape : sequence of int, optional
+        As for `interpolate_backward`, whose `grad_output` is then `input`.
 
     Returns
     -------
@@ -464,31 +476,37 @@ def explain(
     Raises
     ------
     ValueError, TypeError, NotImplementedError, RuntimeError
-        As `interpolate` would.
+        As `interpolate` or `interpolate_backward` would.
 
     Examples
     --------
     >>> import numpy as np, upsample
     >>> print(upsample.explain(np.zeros((1, 1, 4), np.float32), scale_factor=2).splitlines()[0])
     float32 (1, 1, 4) -> (1, 1, 8)
+    >>> g = np.zeros((1, 1, 8), np.float32)
+    >>> print(upsample.explain(g, scale_factor=2, input_shape=(1, 1, 4)).splitlines()[0])
+    gradient, float32 (1, 1, 8) -> (1, 1, 4)
     """
-    x = as_array(input)
+    if input_shape is not None:
+        input_shape = _shape(input_shape)
+    x = as_array(input, "input" if input_shape is None else "grad_output")
     name = backends.selected() if backend is None else backend
-    plan_ = _resolve(
-        x.shape, x.dtype, size, scale_factor, mode, align_corners, recompute_scale_factor, antialias, numerics,
-        layout, name,
+    plan_ = _resolve_either(
+        input_shape, x.shape, x.dtype, size, scale_factor, mode, align_corners, recompute_scale_factor, antialias,
+        numerics, layout, name,
     )  # fmt: skip
     if layout is None and x.ndim == 3:
-        _warn_if_image(x.shape)
+        _warn_if_image(x.shape if input_shape is None else input_shape)
     if out is not None:
         check_out(out, plan_.out_shape, plan_.dtype, x)
     if name is not None:
         backends.known(name)
-    lines = [f"{dtype_name(plan_.dtype)} {plan_.shape} -> {plan_.out_shape}"]
+    kind = "" if input_shape is None else "gradient, "
+    lines = [f"{kind}{dtype_name(plan_.dtype)} {plan_.shape} -> {plan_.out_shape}"]
     for step in plan_.passes:
         lines.append(f"  axis {step.axis}: {step.map!r}, store={step.store}")
     if not plan_.passes:
-        lines.append("  no axis changes: a copy")
+        lines.append("  no axis changes: a copy" if plan_.shape == plan_.out_shape else "  no axis is resampled")
     chosen = backends.default_for(x) if name is None else name
     for candidate in dict.fromkeys((chosen, *backends.backends())):
         kernel = backends.why_not(plan_, x, candidate, load=candidate == chosen)
@@ -564,8 +582,8 @@ class Upsample:
         self.backend = backend
         self.training = True
 
-    def forward(self, input: Any) -> Any:
-        """Resample `input`; see `interpolate` for shapes and errors."""
+    def forward(self, input: Any, *, out: Any = None) -> Any:
+        """Resample `input`; see `interpolate` for shapes, `out` and errors."""
         return interpolate(
             input,
             self.size,
@@ -575,6 +593,7 @@ class Upsample:
             self.recompute_scale_factor,
             numerics=self.numerics,
             layout=self.layout,
+            out=out,
             backend=self.backend,
         )
 
@@ -594,9 +613,9 @@ class Upsample:
             backend=self.backend,
         )
 
-    def __call__(self, input: Any) -> Any:
+    def __call__(self, input: Any, **keywords: Any) -> Any:
         """The same as `forward`."""
-        return self.forward(input)
+        return self.forward(input, **keywords)
 
     def train(self, mode: bool = True) -> Upsample:
         """Set ``training``, which changes nothing here; returns the object."""

@@ -11,6 +11,7 @@ import math
 from dataclasses import dataclass, field, replace
 from operator import index
 from typing import Any
+from weakref import ref
 
 import numpy as np
 
@@ -24,7 +25,7 @@ NUMERICS = ("torch", "exact")
 EXACT_BEYOND = 2**22
 # torch's 2-D nearest kernels switch index rules where height + width of the output exceeds this.
 DIRECT_LIMIT = 128
-# Bins of more samples than this along an axis are summed in float64.
+# More samples than this along an axis are summed in float64: those of a bin, and an adjoint's of one input.
 LONG_BIN = 4096
 EIGHT_BIT = ("uint8", "int8")
 GRADIENT_DTYPES = ("float16", "bfloat16", "float32", "float64")
@@ -40,7 +41,7 @@ class Pass:
     store: str
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, weakref_slot=True)
 class Plan:
     """A resampling worked out for one shape and dtype: call it with arrays.
 
@@ -69,7 +70,8 @@ class Plan:
     features: frozenset[str] = frozenset()
     backend: str | None = None
     _kernels: dict[Any, Any] = field(default_factory=dict, init=False, repr=False, compare=False)
-    _adjoint: list[Plan] = field(default_factory=list, init=False, repr=False, compare=False)
+    # The adjoint; of one that was made as such, a weak reference to its maker: a cycle would keep all tables alive.
+    _adjoint: list[Any] = field(default_factory=list, init=False, repr=False, compare=False)
 
     def __call__(self, x: Any, out: Any = None) -> Any:
         """Resample `x`.
@@ -111,9 +113,9 @@ class Plan:
         """The adjoint plan, which makes the gradient of the input from the gradient of the output.
 
         With ``y = plan(x)`` and the gradient ``g`` of a scalar by ``y``, ``plan.T(g)`` is its gradient by
-        ``x``: the transposed weights of this very plan, summed in float32 (float64 for float64 samples and
-        ``numerics="exact"``) in a fixed order and rounded once. It is a plan as any other: it has windows, and
-        ``plan.T.T`` is `plan`.
+        ``x``: the transposed weights of this very plan, summed in float32 (float64 for float64 samples,
+        ``numerics="exact"`` and sums of very many) in a fixed order and rounded once. It is a plan as any other: it
+        has windows, and ``plan.T.T`` is `plan`. Only its windows have no adjoint: take the window first.
 
         Raises
         ------
@@ -127,17 +129,20 @@ class Plan:
         >>> double.T(np.ones((1, 1, 6)))
         array([[[2., 2., 2.]]])
         """
-        if not self._adjoint:
-            check_gradient(self.dtype)
-            adjoint = replace(
-                self,
-                shape=self.out_shape,
-                out_shape=self.shape,
-                passes=tuple(replace(p, map=p.map.T) for p in self.passes),
-            )
-            adjoint._adjoint.append(self)
-            self._adjoint.append(adjoint)
-        return self._adjoint[0]
+        for known in self._adjoint:
+            found: Plan | None = known() if isinstance(known, ref) else known
+            if found is not None:
+                return found
+        check_gradient(self.dtype)
+        adjoint = replace(
+            self,
+            shape=self.out_shape,
+            out_shape=self.shape,
+            passes=tuple(replace(p, map=p.map.T) for p in self.passes),
+        )
+        adjoint._adjoint.append(ref(self))
+        self._adjoint[:] = [adjoint]
+        return adjoint
 
     def window(self, start: tuple[int, ...], stop: tuple[int, ...]) -> tuple[tuple[int, ...], tuple[int, ...], Plan]:
         """The plan of one chunk of the output.
@@ -189,6 +194,8 @@ class Plan:
             if axis in maps:
                 ranges[-1], part = maps[axis].map.window(lo, hi)
                 moved[axis] = replace(maps[axis], map=part)
+            elif shape[axis] != out_shape[axis]:  # sums of no samples, which no pass makes
+                ranges[-1] = (0, 0)
             shape[axis], out_shape[axis] = ranges[-1][1] - ranges[-1][0], hi - lo
         plan = replace(
             self,
@@ -264,9 +271,10 @@ def check_dtype(dtype: np.dtype[Any], mode: str) -> None:
 def check_gradient(dtype: np.dtype[Any]) -> None:
     """Refuse a dtype in which nothing has a gradient."""
     if dtype_name(dtype) not in GRADIENT_DTYPES:
+        why = " (integers change in steps, which have no derivative)" if dtype.kind in "iu" else ""
         raise NotImplementedError(
-            f"{dtype} has no gradient: it is defined for {', '.join(GRADIENT_DTYPES)}, whose results vary smoothly "
-            "with the samples, while integers are rounded to steps (convert with x.astype)"
+            f"{dtype} has no gradient{why}: this library makes gradients in {', '.join(GRADIENT_DTYPES[:-1])} and "
+            f"{GRADIENT_DTYPES[-1]} (convert with x.astype)"
         )
 
 
@@ -308,9 +316,11 @@ def _make_pass(axis: int, i: int, dtype: np.dtype[Any], g: Geometry, numerics: s
     elif dtype.name in EIGHT_BIT and numerics == "torch":
         weights, acc, store = "int16", "int32", "dtype"
         coords = "rational" if exact else "torch64"
+    # likewise the adjoint's float32 sums of so many gradients
+    adjoint_acc = "float64" if any(m > n * LONG_BIN for n, m in zip(g.sizes, g.out_sizes, strict=True)) else None
     name = _ANTIALIAS_FILTER[method] if g.antialias else method
-    return Pass(
-        axis,
-        AxisMap(n, m, name, coords=coords, weights=weights, acc=acc, scale=g.scales[i], align_corners=g.align_corners),
-        store,
-    )
+    made = AxisMap(
+        n, m, name, coords=coords, weights=weights, acc=acc, scale=g.scales[i], align_corners=g.align_corners,
+        adjoint_acc=adjoint_acc,
+    )  # fmt: skip
+    return Pass(axis, made, store)

@@ -83,7 +83,8 @@ def main(folder: Path, steps: int) -> None:
     weights, losses = train(smaller(seen), seen, steps)
     for at in range(0, steps, max(1, steps // 10)):
         print(f"step {at:>4}   loss {losses[at]:.6f}")
-    print(f"step {steps - 1:>4}   loss {losses[-1]:.6f}")
+    if losses:
+        print(f"step {steps - 1:>4}   loss {losses[-1]:.6f}")
 
     small = smaller(unseen)
     before = LARGER(small)

@@ -282,15 +282,10 @@ def test_create_may_be_called_with_the_gil_held() -> None:
     TABLE.release(kernel)
 
 
-def test_the_gradient_is_there_or_refused_in_words() -> None:
-    """`transposed` goes with plans that have a `T`; until then the answer is a code of its own."""
+def test_the_gradient_of_a_description() -> None:
+    """`transposed` makes `plan.T`."""
     shape, out_shape = (1, 2, 5, 6), (1, 2, 10, 12)
     answer = made(work(shape, "float64", **GOOD, transposed=1))
-    if not hasattr(upsample._plan.Plan, "T"):
-        assert isinstance(answer, Refused)
-        assert answer.status == ctable.UNSUPPORTED
-        assert "transposed must be 0" in answer.text
-        return
     assert isinstance(answer, Kernel)
     assert (answer.shape("in"), answer.shape("out")) == (out_shape, shape)
     grad = np.random.default_rng(0).normal(size=out_shape)

@@ -38,7 +38,8 @@ typedef struct {
     int64_t out_start, out_stop, in_start, in_stop;
     double scale;               /* the user's factor, or 0 where the sizes decide */
     int32_t filter, coords, weights, align_corners, shift, taps_max;
-    int32_t transposed, forward_taps;   /* whether outputs and inputs have changed places; the forward map's taps_max */
+    int32_t transposed;         /* whether outputs and inputs have changed places */
+    int32_t forward_taps, forward_weights;  /* the forward map's taps_max and weights */
     int32_t uniform;            /* every output has taps_max taps (positions beyond the axis clip to its ends) */
 } axis_recipe;
 
@@ -574,11 +575,6 @@ enum { TRANSPOSED_PART = 512, KNOWN_SUMS = 8,
 /* Longer axes, and longer sums, get a bound instead of the exact number of taps. */
 #define TRANSPOSED_SCAN ((int64_t)1 << 22)
 
-static inline int sums_unweighted(const axis_recipe *a)
-{
-    return a->filter <= FILTER_NEAREST_EXACT || a->filter == FILTER_AREA;
-}
-
 /* The forward map of a transposed one, in coordinates of the whole axis. */
 static inline axis_recipe forward_of(const axis_recipe *a)
 {
@@ -586,7 +582,7 @@ static inline axis_recipe forward_of(const axis_recipe *a)
     f.transposed = 0;
     f.taps_max = a->forward_taps;
     f.out_start = f.in_start = 0;
-    if (sums_unweighted(a)) f.weights = WEIGHTS_NONE;
+    f.weights = a->forward_weights;
     return f;
 }
 
