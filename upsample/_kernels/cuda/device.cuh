@@ -16,8 +16,44 @@
 #define PARAMETER
 #endif
 
-DEVICE float fmadd(float a, float b, float c) { return __fmaf_rn(a, b, c); }
+/* Arithmetic on samples.  CuPy compiles with -ftz=true, under which float operators take subnormal numbers for zero; these
+ * never do, whatever the flags.  (Taps are made of coordinates, far from subnormal: taps.h has its operators.) */
+DEVICE float fmadd(float a, float b, float c) { return __fmaf_ieee_rn(a, b, c); }
 DEVICE double fmadd(double a, double b, double c) { return __fma_rn(a, b, c); }
+DEVICE float times(float a, float b)
+{
+    float x;
+    asm("mul.rn.f32 %0, %1, %2;" : "=f"(x) : "f"(a), "f"(b));
+    return x;
+}
+DEVICE double times(double a, double b) { return a * b; }
+DEVICE float added(float a, float b)
+{
+    float x;
+    asm("add.rn.f32 %0, %1, %2;" : "=f"(x) : "f"(a), "f"(b));
+    return x;
+}
+DEVICE double added(double a, double b) { return a + b; }
+DEVICE float divided(float a, float b)
+{
+    float x;
+    asm("div.rn.f32 %0, %1, %2;" : "=f"(x) : "f"(a), "f"(b));
+    return x;
+}
+DEVICE double divided(double a, double b) { return a / b; }
+DEVICE float to_float(double a)
+{
+    float x;
+    asm("cvt.rn.f32.f64 %0, %1;" : "=f"(x) : "d"(a));
+    return x;
+}
+DEVICE float to_float(float a) { return a; }
+DEVICE double to_double(float a)
+{
+    double x;
+    asm("cvt.f64.f32 %0, %1;" : "=d"(x) : "f"(a));
+    return x;
+}
 
 DEVICE uint32_t bits_of(float x) { return __float_as_uint(x); }
 DEVICE float float_of(uint32_t u) { return __uint_as_float(u); }
