@@ -123,6 +123,20 @@ def test_hot_programs_divide_in_no_loop(hot: list[Built]) -> None:
 
 
 @needs_disassembler
+def test_no_arithmetic_on_samples_flushes_subnormals(everything: list[Built]) -> None:
+    """Under CuPy's flags. What is left is divisions of indices, comparisons with limits, and how a division ends."""
+    some = [b for b in everything if b.arch == "sm_90" and not b.program.name.endswith("true>")]
+    if not EVERYTHING:
+        some = [b for b in some if is_hot(b.program) or "double" in b.program.name.partition("<")[2]]
+        some += [b for b in everything if b.arch == "sm_90" and "wide<" in b.program.name and "BOX" in b.program.name]
+    for b in some:
+        code = code_of(b)
+        found = {o for i in code.instructions if "FTZ" in (o := sass.opcode(i)) and not o.startswith(("F2I", "FSETP"))}
+        assert not found or (found == {"FADD.FTZ"} and "BOX" in b.program.name), (b.program, found)
+        assert not code.in_loops("FADD.FTZ", "FMUL.FTZ", "FFMA.FTZ"), b.program
+
+
+@needs_disassembler
 def test_vectors_are_loaded_at_once(hot: list[Built]) -> None:
     for b in hot:
         code = code_of(b)
