@@ -65,3 +65,31 @@ def subnormal_samples() -> Iterator[None]:
 
     with mock.patch.object(testing, "_samples", small):
         yield
+
+
+def evaluated_maps() -> int:
+    """Signals of more outputs than tables are stored for; how many were compared."""
+    compared = 0
+    for dtype in ("float32", "float64", "uint8"):
+        host = (np.random.default_rng(0).normal(size=(1, 2, 100_003)) * 40).astype(dtype)
+        x = testing.sys_cupy().asarray(host)
+        for mode in ("nearest", "linear", "cubic", "area"):
+            got = upsample.interpolate(x, scale_factor=0.7, mode=mode).get()
+            assert same_bits(got, upsample.interpolate(host, scale_factor=0.7, mode=mode)), (mode, dtype)
+            compared += 1
+    return compared
+
+
+def many_planes(planes: int, side: int) -> int:
+    """First and last of so many planes, beside the CPU's; how many samples the largest output had."""
+    cupy = testing.sys_cupy()
+    host = np.random.default_rng(0).integers(0, 256, (2, 1, side, side), np.uint8)
+    x = cupy.empty((planes, 1, side, side), np.uint8)
+    x[...] = 7
+    x[:: planes - 1] = cupy.asarray(host)
+    most = 0
+    for size in ((2 * side, 2 * side), (2 * side - 1, 2 * side + 1)):
+        out = upsample.interpolate(x, size=size, mode="bilinear")
+        assert same_bits(out[:: planes - 1].get(), upsample.interpolate(host, size=size, mode="bilinear")), size
+        most = max(most, out.size)
+    return most

@@ -310,15 +310,14 @@ DOUBLE: dict[str, Any] = {"scale_factor": 2, "mode": "bilinear"}
 AREA: dict[str, Any] = {"scale_factor": 0.4, "mode": "area"}
 MUTATIONS = {
     "another order of the sum": (
-        "samples.cuh", "A a = plus(w[0], x[0], times(w[1], x[1]));", "A a = plus(w[1], x[1], times(w[0], x[0]));", BICUBIC
+        "samples.cuh", "a = plus(w[0], x[0], times(w[1], x[1]));", "a = plus(w[1], x[1], times(w[0], x[0]));", BICUBIC
     ),
     "a product that is flushed to zero": ("samples.cuh", "times(w[1], x[1])", "w[1] * x[1]", BICUBIC),
     "no clamp": ("resample.cuh", "(clamp(first[v % VX] + k, last)", "((first[v % VX] + k + 0 * last)", BICUBIC),
     "an input row late": ("resample.cuh", "newest = f + RING - 1;", "newest = f + RING - 2;", BICUBIC),
     "a row too few": ("resample.cuh", "y0 + p.rows : p.out_height", "y0 + p.rows : p.out_height - 1", BICUBIC),
     "a sample too far right": (
-        "doubled.cuh", "after[e] = clamp(i0 + C + e, p.in_width - 1)", "after[e] = clamp(i0 + C + e + 1, p.in_width - 1)",
-        DOUBLE,
+        "doubled.cuh", "after[e] = clamp(i0 + C + e, p", "after[e] = clamp(i0 + C + e + 1, p", DOUBLE
     ),
     "rows exchanged": ("doubled.cuh", "upper[v] = one_sum<D>(even", "upper[v] = one_sum<D>(odd", DOUBLE),
     "a tap too few": ("wide.cuh", "k < t.count; k++", "k + 1 < t.count; k++", AREA),
