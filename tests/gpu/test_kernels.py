@@ -161,13 +161,52 @@ def test_whole_factor_2_runs_its_own_kernel_with_the_same_bits(
     kernel = "doubled_copy" if mode == "nearest" else "doubled"
     if dtype == "uint8" and mode in ("linear", "bilinear"):
         kernel = "doubled_bytes"
+    if dtype == "uint8" and mode == "cubic":
+        kernel = "window_bytes"
     assert programs[0].partition("<")[0] == kernel
     assert compare.same_bits(got.get(), upsample.interpolate(x, scale_factor=2, mode=mode))
-    # the generic kernel, which rows that are not whole vectors take
+    # a kernel for any factor, which rows that are not whole vectors take
     out = standin.empty((*got.shape[:-1], got.shape[-1] + 1), kind)[..., 1:]
     again = upsample.interpolate(standin.asarray(x), scale_factor=2, mode=mode, out=out)
-    assert world.launches[-1].program.startswith("resample")
+    assert world.launches[-1].program.startswith("window_bytes" if "bytes" in kernel else "resample")
     assert again.get().tobytes() == got.get().tobytes()
+
+
+@needs_fma_level
+@pytest.mark.parametrize("mode", ["linear", "bilinear", "cubic", "bicubic", "lines"])
+def test_bytes_are_read_by_whole_words_with_the_same_bits(mode: str, world: standin.World) -> None:
+    rng, words = np.random.default_rng(len(mode)), 0
+    for _ in range(25):
+        width = 4 * int(rng.integers(1, 17))
+        shape = (
+            (2, int(rng.integers(1, 12)), width)
+            if mode in ("linear", "cubic")
+            else (2, 2, int(rng.integers(1, 12)), width)
+        )
+        size = [int(n * rng.uniform(1, 3.3)) for n in shape[2:]]
+        arguments: dict[str, Any] = {"mode": "bilinear" if mode == "lines" else mode, "size": tuple(size)}
+        if mode == "lines":
+            arguments["size"] = (shape[2], size[1])
+        if rng.random() < 0.4:
+            arguments["align_corners"] = bool(rng.random() < 0.5)
+        x = rng.integers(0, 256, shape).astype(np.uint8)
+        x = np.where(rng.random(shape) < 0.3, 255 * (x > 127), x).astype(np.uint8)  # overshoots
+        before = len(world.launches)
+        got = upsample.interpolate(standin.asarray(x), **arguments).get()
+        assert got.tobytes() == upsample.interpolate(x, **arguments).tobytes(), (shape, arguments)
+        words += sum(r.program.startswith("window_bytes") for r in world.launches[before:])
+        # the generic kernel, for rows that begin anywhere
+        odd = standin.empty((*shape[:-1], width + 1), np.uint8)[..., 1:]
+        odd[...] = standin.asarray(x)
+        assert upsample.interpolate(odd, **arguments).get().tobytes() == got.tobytes()
+        if shape[2] > 1 or len(shape) == 3:
+            assert not world.launches[-1].program.startswith("window_bytes")
+    assert words > 8
+
+
+def test_reductions_are_not_read_by_whole_words(world: standin.World) -> None:
+    upsample.interpolate(standin.asarray(np.zeros((1, 1, 64, 64), np.uint8)), scale_factor=0.7, mode="bilinear")
+    assert world.launches[-1].program.startswith("resample")
 
 
 def test_factor_2_with_other_weights_is_not_doubled(world: standin.World) -> None:
@@ -307,6 +346,7 @@ def test_many_planes_are_strided_over() -> None:
 
 BICUBIC: dict[str, Any] = {"scale_factor": 1.7, "mode": "bicubic"}
 DOUBLE: dict[str, Any] = {"scale_factor": 2, "mode": "bilinear"}
+WORDS: dict[str, Any] = {"size": (13, 31), "mode": "bilinear"}
 AREA: dict[str, Any] = {"scale_factor": 0.4, "mode": "area"}
 MUTATIONS = {
     "another order of the sum": (
@@ -320,6 +360,8 @@ MUTATIONS = {
         "doubled.cuh", "after[e] = clamp(i0 + C + e, p", "after[e] = clamp(i0 + C + e + 1, p", DOUBLE
     ),
     "rows exchanged": ("doubled.cuh", "upper[v] = one_sum<D>(even", "upper[v] = one_sum<D>(odd", DOUBLE),
+    "the wrong half of the weights": ("window.cuh", "u % 2 ? dot_high", "u % 2 ? dot_low", WORDS),
+    "a word too far left": ("window.cuh", "(p.in_width >> 2) - 2) * 4", "(p.in_width >> 2) - 3) * 4", WORDS),
     "a tap too few": ("wide.cuh", "k < t.count; k++", "k + 1 < t.count; k++", AREA),
     "the last row twice": ("wide.cuh", "clamp(t.first + k, n - 1)", "clamp(t.first + k, n - 2)", AREA),
     "a sum that is flushed to zero": ("wide.cuh", "added(a[v], x[v])", "a[v] + x[v]", AREA),
@@ -331,6 +373,8 @@ MUTATIONS = {
 def test_a_wrong_kernel_is_seen(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     file, right, wrong, arguments = MUTATIONS[name]
     x = np.random.default_rng(0).normal(size=(2, 2, 9, 16)).astype(np.float32)
+    if arguments is WORDS:
+        x = np.random.default_rng(0).integers(0, 256, x.shape).astype(np.uint8)
     if "flushed" in name:
         x = np.ldexp(x, -127).astype(np.float32)
     want = upsample.interpolate(x, **arguments)

@@ -200,6 +200,20 @@ def twice_of(axis_map: AxisMap | None) -> Twice | None:
     return Twice(even, odd, weights[0][:2], own)
 
 
+def fits_window(axis_map: AxisMap | None) -> bool:
+    """Whether window.cuh finds all taps of every few adjacent outputs within two words, by its own arithmetic."""
+    if axis_map is None or axis_map.acc != "int32" or axis_map.n % 4 or axis_map.n < 8 or axis_map.m > TABLE_OUTPUTS:
+        return False
+    taps = axis_map.taps_max
+    if taps not in (2, 4):
+        return False
+    first, _, weights = axis_map.taps()
+    together = 8 // taps
+    start = np.repeat(np.clip(first[::together] >> 2, 0, axis_map.n // 4 - 2) * 4, together)[: len(first)]
+    at = (first - start)[:, None] + np.arange(taps)
+    return bool((((at >= 0) & (at < 8)) | (weights == 0)).all())
+
+
 def folded(first: int, weights: Any, n: int) -> dict[int, int]:
     """The sum of the weights of each sample."""
     made: dict[int, int] = {}
@@ -276,16 +290,19 @@ class Step:
 
 @dataclass(frozen=True)
 class Fused(Step):
-    """All passes in one kernel: resample.cuh, or doubled.cuh where W, or H and W, are doubled and memory allows."""
+    """All passes in one kernel: resample.cuh, or where memory allows doubled.cuh (W, or H and W) or window.cuh."""
 
     dtype: str = ""  # the kind of samples; copies have none
     taps: tuple[int, int, int] = (0, 0, 1)
     twice: tuple[Twice | None, Twice | None] = (None, None)  # H, W
+    window: bool = False  # whether W fits window.cuh
 
     def describe(self) -> str:
         what = "copies" if not self.sums else f"{max(self.taps)} taps per axis"
-        if self.doubles:
+        if self.doubles and not (self.windows and self.taps[2] == 4):
             what += ", doubled where rows are whole vectors"
+        elif self.windows:
+            what += ", by whole words where rows are some"
         return f"one fused kernel, {what}" + (", taps evaluated on the device" if self.evaluated else "")
 
     @property
@@ -305,10 +322,15 @@ class Fused(Step):
 
     def launch(self, source: Memory, target: Memory, multiprocessors: int) -> Launch:
         inner, width, dtype, sums = self.before[4], self.width_in, self.dtype, SUMS.get(self.sums, ("", 0, ""))
-        if self.doubles:
+        whole_words = self.windows and source.align % 4 == 0
+        if self.doubles and not (whole_words and self.taps[2] == 4):  # four taps take fewer instructions there
             made = self.launch_doubled(source, target, multiprocessors)
             if made is not None:
                 return made
+        if whole_words:
+            name, row = f"window_bytes<{self.taps[1]},{self.taps[2]}>", self.after[3]
+            params = self.params(source, target, 1, row)
+            return grid_of(self, Program(name, 4), -(-row // 16), 16, self.after[2], multiprocessors, params)
         if not self.sums:
             unit = math.gcd(width, source.align, target.align)
             inner, width = inner * (width // unit), unit
@@ -326,6 +348,18 @@ class Fused(Step):
         rows = 8 if kd < 2 and kw < 4 and width >= 4 else 16
         params = self.params(source, target, inner, row)
         return grid_of(self, Program(name, blocks), -(-row // vector), rows, self.after[2], multiprocessors, params)
+
+    @property
+    def windows(self) -> bool:
+        """Whether dtype, axes and layout are those of window.cuh."""
+        return (
+            self.window
+            and self.dtype == "u8"
+            and self.before[4] == 1
+            and self.axes[0] is None
+            and self.taps[1] in (0, self.taps[2])
+            and not self.evaluated
+        )
 
     def launch_doubled(self, source: Memory, target: Memory, multiprocessors: int) -> Launch | None:
         width, sums = self.width_in * self.before[4], SUMS.get(self.sums, ("", 0, ""))
@@ -498,7 +532,8 @@ def steps_of(plan: Plan, groups: Groups, sizes: list[int]) -> list[Step] | str:
         taps = tuple(0 if m is None else m.taps_max for m in found)
         axes = tuple(None if m is None else Axis(m, m.taps_max, n) for m, n in zip(found, "dhw", strict=True))
         twice = twice_of(found[1]), twice_of(found[2])
-        return [Fused(before, after, width, width, acc, axes, DTYPES.get(plan.dtype.name, ""), taps, twice)]  # type: ignore[arg-type]
+        kind, window = DTYPES.get(plan.dtype.name, ""), fits_window(found[2])
+        return [Fused(before, after, width, width, acc, axes, kind, taps, twice, window)]  # type: ignore[arg-type]
     steps: list[Step] = []
     kind, between = DTYPES[plan.dtype.name], SUMS[acc][2] or DTYPES[plan.dtype.name]
     size = {"float64": 8, "float32": 4, "int32": 1}[acc]

@@ -131,6 +131,19 @@ DEVICE uint32_t bytes_of(uint32_t low, uint32_t high, uint32_t pick)
     return made;
 }
 
+DEVICE int32_t dot_low(uint32_t w, uint32_t x, int32_t c)
+{
+    return c + (int16_t)w * (int32_t)(x & 255) + (int16_t)(w >> 16) * (int32_t)(x >> 8 & 255);
+}
+DEVICE int32_t dot_high(uint32_t w, uint32_t x, int32_t c) { return dot_low(w, x >> 16, c); }
+DEVICE uint32_t four_bytes(int32_t a, int32_t b, int32_t c, int32_t d)
+{
+    const int32_t all[] = { d, c, b, a };
+    uint32_t made = 0;
+    for (int i = 0; i < 4; i++) made = made << 8 | (uint32_t)(all[i] < 0 ? 0 : all[i] > 255 ? 255 : all[i]);
+    return made;
+}
+
 DEVICE int32_t clamp(int32_t i, int32_t last) { return i > last ? last < 0 ? 0 : last : i < 0 ? 0 : i; }
 DEVICE const char *at_row(const char *base, int32_t i, int32_t stride) { return base + (int64_t)i * stride; }
 DEVICE int32_t here(int32_t x) { return x; }

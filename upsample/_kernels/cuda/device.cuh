@@ -105,6 +105,34 @@ DEVICE uint32_t to_bfloat16s(float low, float high)
 /* Four of the eight bytes of (high, low), by the nibbles of `pick`. */
 DEVICE uint32_t bytes_of(uint32_t low, uint32_t high, uint32_t pick) { return __byte_perm(low, high, pick); }
 
+/* c + w0 * x0 + w1 * x1: two signed 16-bit weights, and the low or the high two bytes of x, which are unsigned. */
+DEVICE int32_t dot_low(uint32_t w, uint32_t x, int32_t c)
+{
+    int32_t d;
+    asm("dp2a.lo.s32.u32 %0, %1, %2, %3;" : "=r"(d) : "r"(w), "r"(x), "r"(c));
+    return d;
+}
+DEVICE int32_t dot_high(uint32_t w, uint32_t x, int32_t c)
+{
+    int32_t d;
+    asm("dp2a.hi.s32.u32 %0, %1, %2, %3;" : "=r"(d) : "r"(w), "r"(x), "r"(c));
+    return d;
+}
+
+/* Four numbers as unsigned bytes, each at 0 or 255 where it is beyond, the first in the low bits. */
+DEVICE uint32_t four_bytes(int32_t a, int32_t b, int32_t c, int32_t d)
+{
+    uint32_t u;
+#if __CUDA_ARCH__ >= 720
+    asm("{ .reg .b32 u; cvt.pack.sat.u8.s32.b32 u, %4, %3, 0; cvt.pack.sat.u8.s32.b32 %0, %2, %1, u; }"
+        : "=r"(u) : "r"(a), "r"(b), "r"(c), "r"(d));
+#else
+    u = (uint32_t)max(min(a, 255), 0) | (uint32_t)max(min(b, 255), 0) << 8 | (uint32_t)max(min(c, 255), 0) << 16
+        | (uint32_t)max(min(d, 255), 0) << 24;
+#endif
+    return u;
+}
+
 /* `i` within 0 ... last. */
 DEVICE int32_t clamp(int32_t i, int32_t last) { return max(min(i, last), 0); }
 
