@@ -104,7 +104,9 @@ class Plan:
             raise ValueError(f"the plan is for {self.dtype} of shape {self.shape}, got {x.dtype} of shape {x.shape}")
         kernel = backends.kernel_for(self, x, name)
         if len(self._kernels) >= 16:
-            self._kernels.clear()
+            for key, other in list(self._kernels.items()):
+                if not getattr(other, "kept", None):  # graphs use what they keep
+                    self._kernels.pop(key, None)
         self._kernels[type(x), x.shape, x.dtype, x.strides, name] = kernel
         return kernel(x, out)
 

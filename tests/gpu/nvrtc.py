@@ -13,9 +13,11 @@ from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
 
-from upsample.backends._cuda import FOLDERS, OPTIONS, Program
+from upsample.backends import _cuda as cuda
+from upsample.backends._cuda import Program
 
-INCLUDES = "".join(f'#include "{name}.cuh"\n' for name in ("resample", "doubled", "wide"))
+CUPYS = ("-ftz=true",)  # the options that CuPy adds to everybody's: test_cupy.py sees that they are these
+INCLUDES = "".join(f'#include "{name}.cuh"\n' for name in ("resample", "doubled", "wide", "window"))
 
 
 @dataclass(frozen=True)
@@ -62,7 +64,7 @@ def compile_source(source: str, arch: str, options: tuple[str, ...] = ()) -> tup
     nvrtc = library()
     assert nvrtc is not None
     program = ctypes.c_void_p()
-    flags = [*OPTIONS, *(f"-I{folder}" for folder in FOLDERS), f"-arch={arch}", "--ptxas-options=-v", *options]
+    flags = [*cuda.options(), *CUPYS, f"-arch={arch}", "--ptxas-options=-v", *options]
     array = (ctypes.c_char_p * len(flags))(*(f.encode() for f in flags))
     check(nvrtc.nvrtcCreateProgram(ctypes.byref(program), source.encode(), b"kernel.cu", 0, None, None))
     try:

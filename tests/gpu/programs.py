@@ -47,12 +47,12 @@ def plans() -> Iterator[Any]:
                         (1, *(32,) * rank, channels), dtype, scale_factor=0.3, mode=mode, antialias=True,
                         numerics="exact" if exact else "torch", layout="N" + "DHW"[3 - rank :] + "C",
                     )  # fmt: skip
-        # the outer two of three axes, so that an axis without a pass lies between two
+        # D and W of three axes, with an H without a pass between them, or none to speak of
         if rank == 3:
-            for mode, dtype in itertools.product(("nearest", "trilinear", "cubic", "area"), WEIGHTED):
-                if mode != "nearest" or dtype in COPIED:
+            for mode, far, high in itertools.product(("nearest", "trilinear", "cubic", "area"), (48, 64), (32, 1)):
+                for dtype in COPIED if mode == "nearest" else WEIGHTED:
                     yield upsample.plan(
-                        (1, 32, 32, 32, channels), dtype, size=(48, 32, 48), mode=mode,
+                        (1, 32, high, 32, channels), dtype, size=(far, high, far), mode=mode,
                         numerics="exact" if exact else "torch", layout="NDHWC",
                     )  # fmt: skip
 

@@ -9,6 +9,7 @@ limits, waiting after a kernel's first use.  Functions run the project's own ker
 from __future__ import annotations
 
 import contextlib
+import ctypes
 import re
 import sys
 import types
@@ -18,6 +19,9 @@ from typing import Any
 
 import hosted
 import numpy as np
+
+from upsample._arrays import byte_bounds
+from upsample.backends import _cuda
 
 DEVICES = 3
 
@@ -32,6 +36,7 @@ class Record:
     grid: tuple[int, ...]
     block: tuple[int, ...]
     params: Any
+    addresses: tuple[int, int]
 
 
 class World:
@@ -44,10 +49,17 @@ class World:
         self.waits: list[int] = []
         self.options: dict[str, tuple[str, ...]] = {}
         self.memory: dict[int, tuple[int, int]] = {}  # start: size, device
+        self.unpooled: set[int] = set()  # starts of memory that is no pool's
         self.device = 0
         self.streams: dict[int, list[Stream]] = {}
-        self.capturing: set[int] = set()
+        self.capturing: dict[int, list[Any]] = {}  # streams, and what their graphs will do
         self.run = True
+
+    def captured(self, stream: int, operation: Any) -> bool:
+        """Whether a stream records instead of running."""
+        if stream in self.capturing:
+            self.capturing[stream].append(operation)
+        return stream in self.capturing
 
     def device_of(self, address: int) -> int:
         for start, (size, device) in self.memory.items():
@@ -59,21 +71,40 @@ class World:
 world = World()
 
 
+libc = ctypes.CDLL(None)
+libc.free.argtypes = [ctypes.c_void_p]
+
+
 class Block:
-    """Device memory: 512 bytes of alignment, as CuPy's pool gives."""
+    """Device memory: 512 bytes of alignment, as CuPy's pool gives, and an allocation that ends where it ends.
+
+    So AddressSanitizer, where it is loaded, sees an access to the first byte after it.
+    """
 
     def __init__(self, size: int) -> None:
-        self.raw = np.empty(size + 512, np.uint8)
-        self.raw.fill(0xCD)
-        start = -self.raw.ctypes.data % 512
-        self.bytes = self.raw[start : start + size]
-        self.ptr = self.raw.ctypes.data + start
+        at = ctypes.c_void_p()
+        assert libc.posix_memalign(ctypes.byref(at), ctypes.c_size_t(512), ctypes.c_size_t(max(size, 1))) == 0
+        assert at.value
+        self.ptr = self.owned = at.value
+        self.bytes = np.frombuffer((ctypes.c_uint8 * size).from_address(self.ptr), np.uint8)
+        self.bytes.fill(0xCD)
         self.device_id = world.device
         self.size = size
         world.memory[self.ptr] = (size, world.device)
 
     def __del__(self) -> None:
         world.memory.pop(self.ptr, None)
+        if owned := getattr(self, "owned", 0):
+            self.bytes.fill(0xDD)  # what a graph or a stream that still reads it would see
+            libc.free(owned)
+
+
+class Memory(Block):
+    """Memory of no pool."""
+
+    def __init__(self, size: int) -> None:
+        super().__init__(size)
+        world.unpooled.add(self.ptr)
 
 
 class MemoryPointer:
@@ -82,6 +113,13 @@ class MemoryPointer:
 
     def __add__(self, offset: int) -> MemoryPointer:
         return MemoryPointer(self.mem, self.ptr - self.mem.ptr + offset)
+
+    def copy_from_host_async(self, mem: int, size: int, stream: Stream) -> None:
+        assert self.ptr - self.mem.ptr + size <= self.mem.size
+        assert world.device == self.device_id
+        assert stream.ptr not in world.capturing
+        ctypes.memmove(self.ptr, mem, size)
+        world.uploads.append((world.device, size))
 
 
 class ndarray:
@@ -139,17 +177,50 @@ class ndarray:
         if isinstance(value, np.ndarray):
             raise TypeError("Unsupported type <class 'numpy.ndarray'>")
         if isinstance(value, ndarray):
-            assert value.data.device_id == self.data.device_id == world.device, "a copy between devices"
-            value = value.host
-        self.host[key] = value
+            assert value.data.device_id == self.data.device_id, "a copy between devices"
+        assert self.data.device_id == world.device, "memory of another device than the current one"
+        part = self[key]
+        target, source = Region(part), Region(value) if isinstance(value, ndarray) else value
+
+        def run() -> None:
+            target.host()[...] = source.host() if isinstance(source, Region) else source
+
+        if not world.captured(get_current_stream().ptr, run):
+            run()
 
     def copy(self, order: str = "C") -> ndarray:
         made = ndarray(self.shape, self.dtype, order="C" if order == "K" else order)
-        made.host[...] = self.host
+        made[...] = self
         return made
 
     def get(self) -> Any:
         return self.host.copy()
+
+
+class Region:
+    """What a graph knows of an array: where it is, not whose memory that is."""
+
+    def __init__(self, x: ndarray) -> None:
+        self.ptr, self.shape, self.strides, self.dtype = x.data.ptr, x.shape, x.strides, x.dtype
+
+    def host(self) -> Any:
+        if 0 in self.shape:
+            return np.empty(self.shape, self.dtype)
+        assert world.device_of(self.ptr) == world.device
+        lo, hi = byte_bounds(self.shape, self.strides, self.dtype.itemsize)
+        memory = (ctypes.c_uint8 * (hi - lo)).from_address(self.ptr + lo)
+        return np.ndarray(self.shape, self.dtype, memory, -lo, self.strides)
+
+
+class Graph:
+    """What a stream did while it captured; it holds no memory."""
+
+    def __init__(self, operations: list[Any]) -> None:
+        self.operations = operations
+
+    def launch(self, stream: Any = None) -> None:
+        for operation in self.operations:
+            operation()
 
 
 def empty(shape: Any, dtype: Any = float, order: str = "C") -> ndarray:
@@ -213,10 +284,11 @@ class Stream:
         world.waits.append(self.ptr)
 
     def begin_capture(self) -> None:
-        world.capturing.add(self.ptr)
+        assert self.ptr != 0, "the default stream cannot be captured"
+        world.capturing[self.ptr] = []
 
-    def end_capture(self) -> None:
-        world.capturing.discard(self.ptr)
+    def end_capture(self) -> Graph:
+        return Graph(world.capturing.pop(self.ptr))
 
 
 def external_stream(ptr: int) -> Stream:
@@ -253,15 +325,20 @@ class Function:
         assert max(grid[1:]) <= 65535
         assert np.prod(block) <= 128
         assert block[2] <= 64
-        for address in (source, target, *(int(params[0][a][t]) for a in "dhw" for t in ("records", "weights"))):
-            assert address == 0 or world.device_of(address) == self.device, "memory of another device"
         kept = params.copy()
-        world.launches.append(Record(self.program, self.device, stream.ptr, grid, block, kept[0]))
-        if world.run and stream.ptr not in world.capturing:
-            sizes = np.array([grid, block], np.uint32)
-            hosted.function(self.program)(
-                sizes.ctypes.data, sizes[1:].ctypes.data, source, target, kept.ctypes.data
-            )  # fmt: skip
+        world.launches.append(Record(self.program, self.device, stream.ptr, grid, block, kept[0], (source, target)))
+        sizes = np.array([grid, block], np.uint32)
+
+        def run() -> None:
+            for address in (source, target, *(int(kept[0][a][t]) for a in "dhw" for t in ("records", "weights"))):
+                assert address == 0 or world.device_of(address) == self.device, "memory of another device"
+            if world.run:
+                hosted.function(self.program)(
+                    sizes.ctypes.data, sizes[1:].ctypes.data, source, target, kept.ctypes.data
+                )  # fmt: skip
+
+        if not world.captured(stream.ptr, run):
+            run()
 
 
 class RawKernel:
@@ -286,8 +363,9 @@ class RawModule:
         assert backend == "nvrtc"
         assert not jitify
         assert "KERNEL(in, out, p)" in code
-        (self.program,) = (o.removeprefix("-DKERNEL=") for o in options if o.startswith("-DKERNEL="))
-        (self.blocks,) = (int(o.removeprefix("-DBLOCKS=")) for o in options if o.startswith("-DBLOCKS="))
+        assert not _cuda._lock.locked(), "others wait while a program is compiled"
+        (self.program,) = re.findall(r"^#define KERNEL (.*)$", code, re.MULTILINE)
+        (self.blocks,) = map(int, re.findall(r"^#define BLOCKS (\d+)$", code, re.MULTILINE))
         assert re.fullmatch(r"\w+<[\w,]+>", self.program), self.program
         world.options[self.program] = options
 
@@ -310,7 +388,8 @@ def modules(devices: int = DEVICES) -> types.ModuleType:
         streamIsCapturing=lambda ptr: ptr in world.capturing,
     )
     cupy.cuda = types.SimpleNamespace(  # type: ignore[attr-defined]
-        runtime=runtime, Device=Device, Stream=Stream, ExternalStream=external_stream, alloc=alloc,
+        runtime=runtime, Device=Device, Stream=Stream, ExternalStream=external_stream, alloc=alloc, Memory=Memory,
+        MemoryPointer=MemoryPointer,
         get_current_stream=get_current_stream, nvrtc=types.SimpleNamespace(getVersion=lambda: (12, 9)),
     )  # fmt: skip
     return cupy
@@ -321,7 +400,7 @@ def installed(devices: int = DEVICES, run: bool = True) -> Iterator[World]:
     """A fresh world behind ``import cupy``, with nothing compiled and no kernel prepared."""
     global world
     from upsample import _interpolate
-    from upsample.backends import _cuda, cuda
+    from upsample.backends import cuda
 
     _interpolate._cached_device_kernel.cache_clear()
     before, outer, world = sys.modules.get("cupy"), world, World()

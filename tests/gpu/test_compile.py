@@ -38,6 +38,7 @@ HOT = {
     "resample<f32,float,4,0,2,2,CHANNELS,": (64, 22.0), "resample<f32,float,4,0,4,4,CHANNELS,": (80, 33.6),
     "resample<raw4,uint32_t,4,0,1,1,SINGLE,": (64, 12.9), "resample<raw2,uint16_t,8,0,1,1,SINGLE,": (80, 8.5),
     "resample<raw4,uint32_t,4,0,1,1,VECTOR,": (64, 12.9),
+    "window_bytes<2,2": (90, 10.2), "window_bytes<4,4": (128, 13.8),
 }  # fmt: skip
 
 
@@ -123,6 +124,19 @@ def test_hot_programs_divide_in_no_loop(hot: list[Built]) -> None:
 
 
 @needs_disassembler
+def test_no_arithmetic_on_samples_flushes_subnormals(everything: list[Built]) -> None:
+    """Under CuPy's flags. What is left is divisions of indices, comparisons with limits, and how a division ends."""
+    some = [b for b in everything if b.arch == "sm_90" and not b.program.name.endswith("true>")]
+    if not EVERYTHING:
+        some = [b for b in some if is_hot(b.program) or "BOX" in b.program.name or ",double," in b.program.name]
+    for b in some:
+        code = code_of(b)
+        found = {o for i in code.instructions if "FTZ" in (o := sass.opcode(i)) and not o.startswith(("F2I", "FSETP"))}
+        assert not found or (found == {"FADD.FTZ"} and "BOX" in b.program.name), (b.program, found)
+        assert not code.in_loops("FADD.FTZ", "FMUL.FTZ", "FFMA.FTZ"), b.program
+
+
+@needs_disassembler
 def test_vectors_are_loaded_at_once(hot: list[Built]) -> None:
     for b in hot:
         code = code_of(b)
@@ -145,8 +159,11 @@ def per_output(b: Built) -> float:
         if kind != "doubled_bytes":
             vector = int(arguments[2]) if kind == "doubled" else 16 // int(arguments[0].removeprefix("raw"))
         return whole / (vector * rows)
-    vector, kd, kh, kw = (int(a) for a in arguments[2:6])
-    rows = 8 if kd < 2 and kw < 4 and 16 // vector >= 4 else 16
+    if b.program.name.startswith("window"):
+        vector, rows, kh = 16, 16, int(arguments[0])
+    else:
+        vector, kd, kh, kw = (int(a) for a in arguments[2:6])
+        rows = 8 if kd < 2 and kw < 4 and 16 // vector >= 4 else 16
     if kh > 1:
         inner, outer = code.loops[:2]
         made = rows // 2 + kh - 1

@@ -6,6 +6,7 @@ import subprocess
 import sys
 from importlib.util import find_spec
 
+import nvrtc
 import pytest
 
 pytestmark = pytest.mark.skipif(find_spec("cupy") is None, reason="CuPy is not installed")
@@ -14,15 +15,36 @@ CODE = """
 import cupy
 from cupy.cuda import compiler
 from upsample.backends import _cuda as cuda
+
+# What CuPy makes of a module, up to where it would load it onto a device
+given = []
+def record(source, options, arch, *rest, **keywords):
+    given.append((source, options, arch))
+    raise EOFError
+compiler._get_arch = lambda: "90"
+compiler._get_arch_for_options_for_nvrtc = lambda arch=None: ("-arch=sm_90", "cubin")
+compiler._preprocess = lambda *arguments, **keywords: ""
+names = [n for n in ("_compile_using_nvrtc_no_warning", "compile_using_nvrtc") if hasattr(compiler, n)]
+for name in names:
+    setattr(compiler, name, record)
 program = cuda.Program("resample<f32,float,4,0,2,2,SINGLE,false>", 8)
-includes = tuple(f"-I{folder}" for folder in cuda.FOLDERS)
-options = (*cuda.OPTIONS, *includes, f"-DKERNEL={program.name}", f"-DBLOCKS={program.blocks}")
-made, _ = compiler._NVRTCProgram(cuda.source(), "kernel.cu", (), (), method="cubin").compile((*options, "-arch=sm_90"))
+try:
+    compiler._compile_with_cache_cuda(cuda.source(program), cuda.options(), "90", cache_in_memory=True)
+except EOFError:
+    pass
+((source, options, arch),) = given
+added = options[len(cuda.options()):]
+print("CuPy adds", added)
+assert options[:len(cuda.options())] == cuda.options()
+assert added == CUPYS, added
+
+made, _ = compiler._NVRTCProgram(source, "kernel.cu", (), (), method="cubin").compile((*options, "-arch=sm_90"))
 assert b"upsample_kernel" in made
-module = cupy.RawModule(code=cuda.source(), options=options, backend="nvrtc")
+module = cupy.RawModule(code=cuda.source(program), options=cuda.options(), backend="nvrtc")
 for owner, names in (
     (cupy, "ndarray empty asarray asnumpy RawModule"),
-    (cupy.cuda, "Device ExternalStream Stream alloc get_current_stream nvrtc"),
+    (cupy.cuda, "Device ExternalStream Memory MemoryPointer Stream alloc get_current_stream nvrtc"),
+    (cupy.cuda.MemoryPointer, "copy_from_host_async ptr"),
     (cupy.cuda.runtime, "getDeviceCount getDevice streamIsCapturing"),
     (cupy.cuda.Stream, "synchronize begin_capture end_capture __enter__"),
     (cupy.cuda.Device, "attributes __enter__"),
@@ -36,7 +58,9 @@ print(upsample.explain(numpy.zeros((1, 1, 4), numpy.float32), scale_factor=2))
 
 def test_it_compiles_a_program_and_has_what_the_backend_uses() -> None:
     done = subprocess.run(
-        [sys.executable, "-P", "-W", "ignore", "-c", CODE], capture_output=True, text=True, check=False
-    )
+        [sys.executable, "-P", "-W", "ignore", "-c", f"CUPYS = {nvrtc.CUPYS}\n{CODE}"],
+        capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    print(done.stdout)
     assert done.returncode == 0, done.stderr
     assert "- cuda: cannot run it: " in done.stdout

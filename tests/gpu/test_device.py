@@ -5,12 +5,13 @@ from __future__ import annotations
 import importlib
 from typing import Any
 
+import compare
 import numpy as np
 import pytest
 
 import upsample
 from upsample import testing
-from upsample.backends import why_not
+from upsample._kernels.cpu import skeleton
 
 
 def device() -> Any:
@@ -23,6 +24,7 @@ def device() -> Any:
 
 cupy = device()
 pytestmark = pytest.mark.skipif(cupy is None, reason="there is no GPU, or no CuPy")
+needs_fma_level = pytest.mark.skipif(skeleton.level() == "baseline", reason="this level has no FMA")
 
 
 def test_the_kit() -> None:
@@ -30,33 +32,62 @@ def test_the_kit() -> None:
     assert report.passed > 400
 
 
+@needs_fma_level
 def test_the_bits_of_the_cpu() -> None:
-    compared = 0
-    for case in testing.random_cases(400, seed=11):
-        host = case.array()
-        x = testing.to_cupy(host)
-        if x is None or host.dtype.kind not in "iu":  # NaNs apart, floats are compared by the report
-            continue
-        plan = upsample.plan(host.shape, host.dtype, **case.arguments)
-        assert why_not(plan, x, "cuda")(x).get().tobytes() == why_not(plan, host, "cpu")(host).tobytes(), case
-        compared += 1
-    assert compared > 100
+    compared = compare.with_cpu(testing.random_cases(600, seed=11))
+    assert sum(compared.values()) > 400
+    assert {"float32", "float16", "float64", "uint8"} <= set(compared)
+
+
+@needs_fma_level
+def test_subnormal_samples_have_the_bits_of_the_cpu() -> None:
+    with compare.subnormal_samples():
+        compared = compare.with_cpu(testing.random_cases(300, seed=12, dtypes=("float32", "float16", "float64")))
+        compared += compare.with_cpu(c for c in testing.systematic_cases(12) if c.dtype == "bfloat16")
+    assert sum(compared.values()) > 200
+
+
+@needs_fma_level
+def test_taps_evaluated_on_the_device_have_the_bits_of_the_cpu() -> None:
+    assert compare.evaluated_maps() == 12
+
+
+@needs_fma_level
+def test_an_output_beyond_2_31_samples() -> None:
+    if cupy.cuda.runtime.memGetInfo()[0] < 6 << 30:
+        pytest.skip("it takes 3 GB twice")
+    assert compare.many_planes(520, 1024) > 2**31
 
 
 def test_a_graph_replays_a_call() -> None:
     x = cupy.asarray(np.random.default_rng(0).random((1, 3, 32, 32), np.float32))
-    out = upsample.interpolate(x, scale_factor=2, mode="bicubic")
-    want = out.copy()
-    stream = cupy.cuda.Stream(non_blocking=True)
-    with stream:
-        upsample.interpolate(x, scale_factor=2, mode="bicubic", out=out)
-        stream.begin_capture()
-        upsample.interpolate(x, scale_factor=2, mode="bicubic", out=out)
-        graph = stream.end_capture()
-        out[...] = 0
-        graph.launch(stream)
-        stream.synchronize()
-    assert (out == want).all()
+    for arguments in ({"scale_factor": 2, "mode": "bicubic"}, {"scale_factor": 0.4, "mode": "area"}):
+        plan = upsample.plan(x.shape, x.dtype, **arguments)
+        out = plan(x)
+        want = out.copy()
+        cupy.cuda.get_current_stream().synchronize()
+        stream = cupy.cuda.Stream(non_blocking=True)
+        with stream:
+            plan(x, out)
+            stream.begin_capture()
+            plan(x, out)
+            graph = stream.end_capture()
+            out[...] = 0
+            graph.launch(stream)
+            stream.synchronize()
+            assert (out == want).all()
+
+
+def test_the_arrays_device_is_used() -> None:
+    last = cupy.cuda.runtime.getDeviceCount() - 1
+    host = np.random.default_rng(0).random((1, 3, 32, 32), np.float32)
+    with cupy.cuda.Device(last):
+        x = cupy.asarray(host)
+    for arguments in ({"size": (41, 43), "mode": "bilinear"}, {"size": (32, 32), "mode": "bilinear"}):
+        got = upsample.interpolate(x, **arguments)
+        assert got.device.id == last
+        with cupy.cuda.Device(last):
+            assert compare.same_bits(got.get(), upsample.interpolate(host, **arguments))
 
 
 def test_streams_run_at_once() -> None:

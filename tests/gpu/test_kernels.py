@@ -8,14 +8,15 @@ from __future__ import annotations
 
 import mmap
 import shutil
-from collections import Counter
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import compare
 import hosted
 import numpy as np
+import programs
 import pytest
 import standin
 
@@ -62,48 +63,15 @@ def compile_calls(calls: Iterable[tuple[tuple[int, ...], Any, dict[str, Any]]]) 
         hosted.compile_all({r.program for r in dry.launches})
 
 
-def same_bits(a: Any, b: Any) -> bool:
-    """Equal to the bit, but for the sign and payload of NaNs."""
-    if a.dtype.kind not in "fc" and a.dtype.name != "bfloat16":
-        return bool(a.tobytes() == b.tobytes())
-    nan = np.isnan(a.astype(np.complex128 if a.dtype.kind == "c" else np.float64))
-    other = np.isnan(b.astype(np.complex128 if a.dtype.kind == "c" else np.float64))
-    return bool((nan == other).all() and np.where(nan, 0, a).tobytes() == np.where(nan, 0, b).tobytes())
-
-
-def compare_with_cpu(cases: Iterable[testing.Case], worst: dict[str, float] | None = None) -> Counter[str]:
-    """Run cases on both and count those that were compared, by dtype.
-
-    `worst` is told how far results were from the reference's, in parts of the largest sample (integers: in steps).
-    """
-    compared: Counter[str] = Counter()
-    for case in cases:
-        host = case.array()
-        x = testing.to_cupy(host)
-        if x is None:
-            continue
-        plan = upsample.plan(host.shape, host.dtype, **case.arguments)
-        got = why_not(plan, x, "cuda")(x).get()
-        want = why_not(plan, host, "cpu")(host)
-        assert same_bits(got, want), case
-        compared[case.dtype] += 1
-        if worst is not None and got.size and (got.dtype.kind in "fiu" or case.dtype == "bfloat16"):
-            ideal = why_not(plan, host, "reference")(host).astype(np.float64)
-            close = np.isfinite(ideal)
-            off = float(np.abs(got.astype(np.float64)[close] - ideal[close]).max(initial=0))
-            if got.dtype.kind == "f" or case.dtype == "bfloat16":
-                off /= float(np.abs(ideal[close]).max(initial=1))
-            worst[case.dtype] = max(worst.get(case.dtype, 0.0), off)
-    return compared
-
-
 def test_the_kit(world: standin.World) -> None:
     cases = (*testing.systematic_cases(), *testing.random_cases(400))
     compile_for(cases)
     report = testing.check_backend("cuda", cases=cases, arrays="cupy")
     assert set(report.refused) == {"CuPy has no arrays of this dtype"}
     assert report.passed > 550
-    print(f"\n{report}\n{len({r.program for r in world.launches})} programs, {len(world.launches)} launches")
+    launched = {r.program for r in world.launches}
+    assert launched <= {p.name for p in programs.programs()}  # that every program is compiled for GPUs
+    print(f"\n{report}\n{len(launched)} programs, {len(world.launches)} launches")
 
 
 @needs_fma_level
@@ -111,8 +79,19 @@ def test_the_bits_of_the_cpu() -> None:
     cases = (*testing.systematic_cases(1), *testing.random_cases(1000, seed=1))
     compile_for(cases)
     worst: dict[str, float] = {}
-    print("\ncases with the CPU's bits:", dict(compare_with_cpu(cases, worst)))
+    print("\ncases with the CPU's bits:", dict(compare.with_cpu(cases, worst)))
     print("farthest from the reference:", {k: float(f"{v:.3g}") for k, v in worst.items()})
+
+
+@needs_fma_level
+def test_subnormal_samples_have_the_bits_of_the_cpu() -> None:
+    """The host's build takes them for zero wherever the device would, by the flags that CuPy passes."""
+    with compare.subnormal_samples():
+        floats = ("float32", "bfloat16", "float64", "float16")
+        cases = [c for c in testing.systematic_cases(3) if c.dtype in floats and "nearest" not in c.arguments["mode"]]
+        cases += testing.random_cases(150, seed=3, dtypes=floats if testing._dtype("bfloat16") else floats[::2])
+        compile_for(cases)
+        print("\ncases with the CPU's bits:", dict(compare.with_cpu(cases)))
 
 
 @needs_fma_level
@@ -122,7 +101,7 @@ def test_taps_evaluated_on_the_device_have_the_bits_of_tables(monkeypatch: pytes
         :120
     ]
     compile_for(cases)
-    compared = compare_with_cpu(cases)
+    compared = compare.with_cpu(cases)
     assert sum(compared.values()) > 70
 
 
@@ -133,7 +112,7 @@ def test_a_long_signal(mode: str, dtype: str, world: standin.World) -> None:
     x = (np.random.default_rng(0).normal(size=(1, 2, 100_003)) * 40).astype(dtype)
     keywords: dict[str, Any] = {"scale_factor": 0.7, "mode": mode, "antialias": mode == "lanczos"}
     got = upsample.interpolate(standin.asarray(x), **keywords)
-    assert same_bits(got.get(), upsample.interpolate(x, **keywords))
+    assert compare.same_bits(got.get(), upsample.interpolate(x, **keywords))
     evaluated = world.launches[-1].program.endswith("true>")
     assert evaluated is (mode != "lanczos")  # its sin is the host's
 
@@ -182,13 +161,52 @@ def test_whole_factor_2_runs_its_own_kernel_with_the_same_bits(
     kernel = "doubled_copy" if mode == "nearest" else "doubled"
     if dtype == "uint8" and mode in ("linear", "bilinear"):
         kernel = "doubled_bytes"
+    if dtype == "uint8" and mode == "cubic":
+        kernel = "window_bytes"
     assert programs[0].partition("<")[0] == kernel
-    assert same_bits(got.get(), upsample.interpolate(x, scale_factor=2, mode=mode))
-    # the generic kernel, which rows that are not whole vectors take
+    assert compare.same_bits(got.get(), upsample.interpolate(x, scale_factor=2, mode=mode))
+    # a kernel for any factor, which rows that are not whole vectors take
     out = standin.empty((*got.shape[:-1], got.shape[-1] + 1), kind)[..., 1:]
     again = upsample.interpolate(standin.asarray(x), scale_factor=2, mode=mode, out=out)
-    assert world.launches[-1].program.startswith("resample")
+    assert world.launches[-1].program.startswith("window_bytes" if "bytes" in kernel else "resample")
     assert again.get().tobytes() == got.get().tobytes()
+
+
+@needs_fma_level
+@pytest.mark.parametrize("mode", ["linear", "bilinear", "cubic", "bicubic", "lines"])
+def test_bytes_are_read_by_whole_words_with_the_same_bits(mode: str, world: standin.World) -> None:
+    rng, words = np.random.default_rng(len(mode)), 0
+    for _ in range(25):
+        width = 4 * int(rng.integers(1, 17))
+        shape = (
+            (2, int(rng.integers(1, 12)), width)
+            if mode in ("linear", "cubic")
+            else (2, 2, int(rng.integers(1, 12)), width)
+        )
+        size = [int(n * rng.uniform(1, 3.3)) for n in shape[2:]]
+        arguments: dict[str, Any] = {"mode": "bilinear" if mode == "lines" else mode, "size": tuple(size)}
+        if mode == "lines":
+            arguments["size"] = (shape[2], size[1])
+        if rng.random() < 0.4:
+            arguments["align_corners"] = bool(rng.random() < 0.5)
+        x = rng.integers(0, 256, shape).astype(np.uint8)
+        x = np.where(rng.random(shape) < 0.3, 255 * (x > 127), x).astype(np.uint8)  # overshoots
+        before = len(world.launches)
+        got = upsample.interpolate(standin.asarray(x), **arguments).get()
+        assert got.tobytes() == upsample.interpolate(x, **arguments).tobytes(), (shape, arguments)
+        words += sum(r.program.startswith("window_bytes") for r in world.launches[before:])
+        # the generic kernel, for rows that begin anywhere
+        odd = standin.empty((*shape[:-1], width + 1), np.uint8)[..., 1:]
+        odd[...] = standin.asarray(x)
+        assert upsample.interpolate(odd, **arguments).get().tobytes() == got.tobytes()
+        if shape[2] > 1 or len(shape) == 3:
+            assert not world.launches[-1].program.startswith("window_bytes")
+    assert words > 8
+
+
+def test_reductions_are_not_read_by_whole_words(world: standin.World) -> None:
+    upsample.interpolate(standin.asarray(np.zeros((1, 1, 64, 64), np.uint8)), scale_factor=0.7, mode="bilinear")
+    assert world.launches[-1].program.startswith("resample")
 
 
 def test_factor_2_with_other_weights_is_not_doubled(world: standin.World) -> None:
@@ -204,7 +222,7 @@ def test_channels_last_reads_whole_vectors_where_it_can(channels: int, dtype: st
     x = (np.random.default_rng(channels).normal(size=(2, 7, 9, channels)) * 30).astype(dtype)
     for mode in ("nearest", "bilinear", "bicubic"):
         got = upsample.interpolate(standin.asarray(x), scale_factor=1.7, mode=mode, layout="NHWC")
-        assert same_bits(got.get(), upsample.interpolate(x, scale_factor=1.7, mode=mode, layout="NHWC"))
+        assert compare.same_bits(got.get(), upsample.interpolate(x, scale_factor=1.7, mode=mode, layout="NHWC"))
         found = "VECTOR" if channels % 2 == 0 else "CHANNELS"
         assert found in world.launches[-1].program, (channels, world.launches[-1].program)
 
@@ -223,7 +241,7 @@ def test_windows_of_a_plan_have_the_bits_of_the_whole() -> None:
             cut[axis], piece[axis] = slice(a, b), slice(c, d)
         device = testing.to_cupy(np.ascontiguousarray(x[tuple(cut)]))
         if device is not None:
-            assert same_bits(part(device).get(), plan(x)[tuple(piece)]), case
+            assert compare.same_bits(part(device).get(), plan(x)[tuple(piece)]), case
 
 
 @dataclass(frozen=True)
@@ -265,15 +283,29 @@ def test_any_table_of_taps_runs_and_outputs_without_taps_are_zero(acc: str) -> N
     np.testing.assert_allclose(got, run(plan, x), rtol=0, atol=1e-4 if acc == "float32" else 1e-12)
 
 
-def test_an_output_beyond_2_31_samples_is_addressed_in_64_bits(world: standin.World) -> None:
-    """Only the launch is made: what it would write does not fit here."""
-    world.run = False
+def test_an_output_beyond_2_32_bytes_is_addressed_in_64_bits(world: standin.World) -> None:
+    """Of 70 000 planes only the first and the last are worked on, so that memory for no others is needed."""
     plan = upsample.plan((70_000, 1, 128, 128), np.uint8, scale_factor=2, mode="bilinear")
+    host = np.random.default_rng(0).integers(0, 256, (2, 1, 128, 128), np.uint8)
     kernel = cuda.prepare(plan, (0, 1, 2, 3))
     (launch,) = kernel.launches((kernel.dense_in, kernel.dense_out, 0, 0), 132)
-    assert plan.out_shape[0] * 256 * 256 > 2**32
-    assert int(launch.params["out_outer"][0]) * 69_999 > 2**32
-    assert launch.grid[2] * launch.block[2] < 70_000 or launch.grid[2] <= 65_535
+    x, out = (mapped(70_000 * n * n).reshape(70_000, n, n) for n in (128, 256))
+    x[0], x[-1] = host[0, 0], host[1, 0]
+    launch.params["z_outer"] = 69_999
+    sizes = np.array([(*launch.grid[:2], 1), (*launch.block[:2], 1)], np.uint32)
+    hosted.function(launch.program.name)(
+        sizes.ctypes.data, sizes[1:].ctypes.data, x.ctypes.data, out.ctypes.data, launch.params.ctypes.data
+    )  # fmt: skip
+    want = upsample.interpolate(host, scale_factor=2, mode="bilinear")
+    assert (out[0] == want[0, 0]).all()
+    assert (out[-1] == want[1, 0]).all()
+    assert not out[1].any()
+
+
+def mapped(size: int) -> Any:
+    """Zeros of which only those that are touched take memory."""
+    flags = mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS | getattr(mmap, "MAP_NORESERVE", 0)
+    return np.frombuffer(mmap.mmap(-1, size, flags), np.uint8)
 
 
 @pytest.mark.parametrize("rank", [2, 3])
@@ -282,12 +314,9 @@ def test_planes_far_apart_are_reached(rank: int) -> None:
     far = 3 << 30
 
     def apart(*shape: int) -> standin.ndarray:
-        memory = mmap.mmap(
-            -1, far + (1 << 20), mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS | getattr(mmap, "MAP_NORESERVE", 0)
-        )
         block = standin.Block.__new__(standin.Block)
-        block.bytes = np.frombuffer(memory, np.uint8)
-        block.ptr, block.size, block.device_id = block.bytes.ctypes.data, len(memory), 0
+        block.bytes = mapped(far + (1 << 20))
+        block.ptr, block.size, block.device_id = block.bytes.ctypes.data, len(block.bytes), 0
         standin.world.memory[block.ptr] = (block.size, 0)
         inner = tuple(4 * int(np.prod(shape[i + 1 :])) for i in range(len(shape)))
         axis = 0 if rank == 2 else 2
@@ -301,34 +330,55 @@ def test_planes_far_apart_are_reached(rank: int) -> None:
     for size in ((10, 32), (9, 31)) if rank == 2 else ():
         part = out[:, :, : size[0], : size[1]]
         upsample.interpolate(x, size=size, mode="bilinear", out=part)
-        assert same_bits(part.get(), upsample.interpolate(host, size=size, mode="bilinear"))
+        assert compare.same_bits(part.get(), upsample.interpolate(host, size=size, mode="bilinear"))
     if rank == 3:
         upsample.interpolate(x, size=(2, 10, 32), mode="trilinear", out=out)
-        assert same_bits(out.get(), upsample.interpolate(host, size=(2, 10, 32), mode="trilinear"))
+        assert compare.same_bits(out.get(), upsample.interpolate(host, size=(2, 10, 32), mode="trilinear"))
 
 
 def test_many_planes_are_strided_over() -> None:
     x = np.random.default_rng(0).normal(size=(70_000, 1, 2, 40)).astype(np.float32)
     got = upsample.interpolate(standin.asarray(x), scale_factor=1.5, mode="bilinear")
-    assert same_bits(got.get(), upsample.interpolate(x, scale_factor=1.5, mode="bilinear"))
+    assert compare.same_bits(got.get(), upsample.interpolate(x, scale_factor=1.5, mode="bilinear"))
 
 
 # ---- a test of the tests -------------------------------------------------------------------------------------
 
+BICUBIC: dict[str, Any] = {"scale_factor": 1.7, "mode": "bicubic"}
+DOUBLE: dict[str, Any] = {"scale_factor": 2, "mode": "bilinear"}
+WORDS: dict[str, Any] = {"size": (13, 31), "mode": "bilinear"}
+AREA: dict[str, Any] = {"scale_factor": 0.4, "mode": "area"}
 MUTATIONS = {
     "another order of the sum": (
-        "samples.cuh", "A a = plus(w[0], x[0], w[1] * x[1]);", "A a = plus(w[1], x[1], w[0] * x[0]);"
+        "samples.cuh", "a = plus(w[0], x[0], times(w[1], x[1]));", "a = plus(w[1], x[1], times(w[0], x[0]));", BICUBIC
     ),
-    "no clamp": ("resample.cuh", "(clamp(first[v % VX] + k, last)", "(clamp(first[v % VX] + k, last + 1)"),
-    "an input row late": ("resample.cuh", "newest = f + RING - 1;", "newest = f + RING - 2;"),
-    "a row too few": ("resample.cuh", "y0 + p.rows : p.out_height", "y0 + p.rows : p.out_height - 1"),
+    "a product that is flushed to zero": ("samples.cuh", "times(w[1], x[1])", "w[1] * x[1]", BICUBIC),
+    "no clamp": ("resample.cuh", "(clamp(first[v % VX] + k, last)", "((first[v % VX] + k + 0 * last)", BICUBIC),
+    "an input row late": ("resample.cuh", "newest = f + RING - 1;", "newest = f + RING - 2;", BICUBIC),
+    "a row too few": ("resample.cuh", "y0 + p.rows : p.out_height", "y0 + p.rows : p.out_height - 1", BICUBIC),
+    "a sample too far right": (
+        "doubled.cuh", "after[e] = clamp(i0 + C + e, p", "after[e] = clamp(i0 + C + e + 1, p", DOUBLE
+    ),
+    "rows exchanged": ("doubled.cuh", "upper[v] = one_sum<D>(even", "upper[v] = one_sum<D>(odd", DOUBLE),
+    "the wrong half of the weights": ("window.cuh", "u % 2 ? dot_high", "u % 2 ? dot_low", WORDS),
+    "a word too far left": ("window.cuh", "(p.in_width >> 2) - 2) * 4", "(p.in_width >> 2) - 3) * 4", WORDS),
+    "a tap too few": ("wide.cuh", "k < t.count; k++", "k + 1 < t.count; k++", AREA),
+    "the last row twice": ("wide.cuh", "clamp(t.first + k, n - 1)", "clamp(t.first + k, n - 2)", AREA),
+    "a sum that is flushed to zero": ("wide.cuh", "added(a[v], x[v])", "a[v] + x[v]", AREA),
 }  # fmt: skip
 
 
 @needs_fma_level
 @pytest.mark.parametrize("name", MUTATIONS)
 def test_a_wrong_kernel_is_seen(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    file, right, wrong = MUTATIONS[name]
+    file, right, wrong, arguments = MUTATIONS[name]
+    x = np.random.default_rng(0).normal(size=(2, 2, 9, 16)).astype(np.float32)
+    if arguments is WORDS:
+        x = np.random.default_rng(0).integers(0, 256, x.shape).astype(np.uint8)
+    if "flushed" in name:
+        x = np.ldexp(x, -127).astype(np.float32)
+    want = upsample.interpolate(x, **arguments)
+    assert compare.same_bits(upsample.interpolate(standin.asarray(x), **arguments).get(), want)
     copy = shutil.copytree(cuda.FOLDERS[0], tmp_path / "cuda")
     text = (copy / file).read_text()
     assert text.count(right) == 1
@@ -337,8 +387,6 @@ def test_a_wrong_kernel_is_seen(name: str, tmp_path: Path, monkeypatch: pytest.M
     monkeypatch.setattr(hosted, "_functions", {})
     hosted.folder.cache_clear()
     try:
-        x = np.random.default_rng(0).normal(size=(2, 2, 9, 13)).astype(np.float32)
-        got = upsample.interpolate(standin.asarray(x), scale_factor=1.7, mode="bicubic")
-        assert not same_bits(got.get(), upsample.interpolate(x, scale_factor=1.7, mode="bicubic"))
+        assert not compare.same_bits(upsample.interpolate(standin.asarray(x), **arguments).get(), want)
     finally:
         hosted.folder.cache_clear()

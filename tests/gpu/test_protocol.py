@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import gc
+import os
 import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import hosted
@@ -64,17 +67,37 @@ def test_every_output_has_a_thread_and_the_grid_is_within_limits(
     shape: tuple[int, ...], mode: str, world: standin.World
 ) -> None:
     upsample.interpolate(array(*shape), size=(shape[2] * 2 + 1, shape[3] + 5), mode=mode)
-    for record in world.launches:  # limits themselves are checked by the stand-in
-        p = record.params
-        threads = [g * b for g, b in zip(record.grid, record.block, strict=True)]
-        vector = 1
-        if record.program.startswith(("resample", "wide")):
-            arguments = record.program.partition("<")[2].split(",")
-            vector = int(arguments[2 if record.program.startswith("resample") else 3])
-        assert threads[0] * vector >= p["row"]
-        assert threads[1] * p["rows"] >= p["out_height"]
-        assert p["z_outer"] * p["out_depth"] + p["z_d"] == threads[2]
-        assert p["z_outer"] + p["z_d"] > 0
+    for record in world.launches:
+        check_grid(record.program, record.grid, record.block, record.params)
+
+
+@pytest.mark.parametrize("shape", [(1, 1, 8, 64), (3, 2, 37, 64), (1, 1, 2**21, 64), (70_000, 1, 3, 64)])
+@pytest.mark.parametrize(("mode", "dtype"), [("nearest", "float32"), ("bilinear", "float32"), ("bilinear", "uint8")])
+def test_whole_factor_2_has_a_thread_for_every_output_too(shape: tuple[int, ...], mode: str, dtype: str) -> None:
+    kernel = _cuda.prepare(upsample.plan(shape, dtype, scale_factor=2, mode=mode), (0, 1, 2, 3))
+    (launch,) = kernel.launches((kernel.dense_in, kernel.dense_out, 0, 0), 132)
+    assert launch.program.name.startswith("doubled") is (shape[2] < 2**21)
+    check_grid(launch.program.name, launch.grid, launch.block, launch.params[0])
+
+
+def check_grid(program: str, grid: tuple[int, ...], block: tuple[int, ...], p: Any) -> None:
+    assert max(grid[1:]) <= 65535
+    assert np.prod(block) <= 128
+    threads = [g * b for g, b in zip(grid, block, strict=True)]
+    kind, _, text = program.rstrip(">").partition("<")
+    arguments = text.split(",")
+    vector = {
+        "resample": lambda: int(arguments[2]),
+        "wide": lambda: int(arguments[3]),
+        "doubled": lambda: int(arguments[2]),
+        "doubled_bytes": lambda: 16,
+        "doubled_copy": lambda: 16 // int(arguments[0].removeprefix("raw")),
+    }[kind]()
+    assert threads[0] * vector >= p["row"]
+    rows = 2 * int(arguments[-1]) if kind.startswith("doubled") and p["out_height"] > 1 else p["rows"]
+    assert threads[1] * rows >= p["out_height"]
+    assert p["z_outer"] * p["out_depth"] + p["z_d"] == threads[2]
+    assert p["z_outer"] + p["z_d"] > 0
 
 
 def test_threads_that_are_not_needed_are_few(world: standin.World) -> None:
@@ -87,13 +110,13 @@ def test_threads_that_are_not_needed_are_few(world: standin.World) -> None:
 
 
 def test_a_warm_call_is_one_launch_and_nothing_else(world: standin.World) -> None:
-    x, out = array(2, 3, 20, 20), standin.empty((2, 3, 40, 40), np.float32)
-    upsample.interpolate(x, scale_factor=2, mode="bicubic", out=out)
+    x, out = array(2, 3, 20, 20), standin.empty((2, 3, 40, 41), np.float32)
+    upsample.interpolate(x, size=(40, 41), mode="bicubic", out=out)
     waits, uploads, compiled = len(world.waits), len(world.uploads), len(world.compiled)
     assert waits == 1  # for the tables, at the first use
     blocks = len(world.memory)
     for _ in range(5):
-        upsample.interpolate(x, scale_factor=2, mode="bicubic", out=out)
+        upsample.interpolate(x, size=(40, 41), mode="bicubic", out=out)
     assert len(world.launches) == 6
     assert (len(world.waits), len(world.uploads), len(world.compiled)) == (waits, uploads, compiled)
     assert len(world.memory) == blocks
@@ -126,15 +149,16 @@ def test_the_programs_options(world: standin.World) -> None:
 
 def test_the_program_names_its_headers_contents(monkeypatch: pytest.MonkeyPatch, tmp_path: Any) -> None:
     """Or CuPy's cache on disk would keep an old version's programs."""
-    before = _cuda.source()
+    program = _cuda.Program("wide", 1)
+    before = _cuda.source(program)
     copy = shutil.copytree(_cuda.FOLDERS[0], tmp_path / "cuda")
     (copy / "wide.cuh").write_text((copy / "wide.cuh").read_text() + "\n")
     monkeypatch.setattr(_cuda, "FOLDERS", (copy, *_cuda.FOLDERS[1:]))
-    _cuda.source.cache_clear()
+    _cuda.headers.cache_clear()
     try:
-        assert _cuda.source() != before
+        assert _cuda.source(program) != before
     finally:
-        _cuda.source.cache_clear()
+        _cuda.headers.cache_clear()
 
 
 # ---- streams and devices ----------------------------------------------------------------------------------------
@@ -152,16 +176,40 @@ def test_the_current_stream_is_used(world: standin.World) -> None:
     assert world.launches[-1].stream == 0
 
 
-def test_the_arrays_device_is_used_and_the_current_one_kept(world: standin.World) -> None:
+# Shape and arguments of a call that runs each kind of kernel.
+KINDS: dict[str, tuple[tuple[int, ...], dict[str, Any]]] = {
+    "one kernel": ((1, 1, 8, 8), {"size": (13, 11), "mode": "bilinear"}),
+    "several passes": ((1, 1, 8, 8), {"size": (3, 5), "mode": "area"}),
+    "a copy": ((1, 1, 8, 8), {"size": (8, 8), "mode": "bilinear"}),
+    "a transposed copy": ((2, 6, 3, 5, 4), {"size": (7, 8, 9), "mode": "trilinear", "layout": "NDCHW"}),
+}
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_the_arrays_device_is_used_and_the_current_one_kept(kind: str, world: standin.World) -> None:
+    shape, arguments = KINDS[kind]
     with standin.Device(2):
-        x = array(1, 1, 8, 8)
+        x = array(*shape)
     for _ in range(2):
-        got = upsample.interpolate(x, size=(13, 11), mode="bilinear")
+        got = upsample.interpolate(x, **arguments)
         assert got.device.id == 2
+        assert upsample.interpolate(x, **arguments, out=got) is got
     assert world.device == 0
-    upsample.interpolate(array(1, 1, 8, 8), size=(13, 11), mode="bilinear")
-    assert [r.device for r in world.launches] == [2, 2, 0]
-    assert sorted(d for _, d in world.compiled) == [0, 2]
+    assert {r.device for r in world.launches} <= {2}
+    assert upsample.interpolate(array(*shape), **arguments).device.id == 0
+    if world.launches:
+        assert {d for _, d in world.compiled} == {0, 2}
+
+
+def test_zeros_are_made_on_the_gradients_device(world: standin.World) -> None:
+    plan = upsample.plan((1, 2, 5), np.float32, size=0, mode="area").T  # sums of no samples
+    with standin.Device(2):
+        grad, out = array(1, 2, 0), array(1, 2, 5)
+        out[...] = 1
+    assert plan(grad).device.id == 2
+    assert plan(grad, out) is out
+    assert not out.get().any()
+    assert world.device == 0
 
 
 def test_out_on_another_device_is_refused(world: standin.World) -> None:
@@ -185,7 +233,7 @@ def test_launch_takes_addresses_and_a_stream(world: standin.World) -> None:
     assert len({(r.program, r.grid, r.block, r.params["row"].item()) for r in world.launches}) == 1
 
 
-def test_a_graph_captures_warm_calls_and_refuses_cold_ones(world: standin.World) -> None:
+def test_a_graph_refuses_cold_calls(world: standin.World) -> None:
     x, out = array(1, 1, 8, 8), standin.empty((1, 1, 5, 5), np.float32)
     stream = standin.Stream(non_blocking=True)
     with stream:
@@ -193,14 +241,65 @@ def test_a_graph_captures_warm_calls_and_refuses_cold_ones(world: standin.World)
         with pytest.raises(RuntimeError, match="captured in a graph: call it once before"):
             upsample.interpolate(x, size=5, mode="area", out=out)
         stream.end_capture()
-        upsample.interpolate(x, size=5, mode="area", out=out)
-        warm = len(world.memory)
-        stream.begin_capture()
-        upsample.interpolate(x, size=5, mode="area", out=out)
-        stream.end_capture()
-    assert len(world.launches) == 4
-    assert len(world.memory) == warm + 1  # the temporary that the graph writes to is kept
+    assert not world.waits
+
+
+@pytest.mark.parametrize("kind", [*KINDS, "an input without order", "an output without order", "neither in order"])
+def test_a_graph_captures_warm_calls_and_its_memory_stays(kind: str) -> None:
+    with standin.installed() as world:
+        shape, arguments = KINDS.get(kind, KINDS["one kernel"])
+        host = np.random.default_rng(0).normal(size=shape).astype(np.float32)
+        want = upsample.interpolate(host, **arguments)
+        x, out = standin.asarray(host), standin.empty(want.shape, np.float32)
+        if kind in ("an input without order", "neither in order"):
+            x = standin.empty((*shape, 2), np.float32)[..., 0]
+        if kind in ("an output without order", "neither in order"):
+            out = standin.empty((*want.shape, 2), np.float32)[..., 0]
+        x[...] = standin.asarray(host)
+        plan = upsample.plan(x.shape, x.dtype, **arguments)
+        stream = standin.Stream(non_blocking=True)
+        with stream:
+            plan(x, out)
+            warm = len(world.memory)
+            stream.begin_capture()
+            plan(x, out)
+            graph = stream.end_capture()
+            held = len(world.memory) - warm
+            for i in range(2, 40):  # more layouts than a plan keeps kernels of
+                plan(standin.ndarray(shape, np.float32, standin.empty(4000 * i, np.float32).data, (
+                    *(4 * i * n for n in np.cumprod((1, *shape[:0:-1]))[::-1].tolist()),
+                )))  # fmt: skip
+            assert len(plan._kernels) <= 18
+            for _ in range(2):
+                out[...] = 0
+                graph.launch(stream)
+                assert (out.get() == want).all()
+        expected = {"several passes": 1, "a transposed copy": 2, "neither in order": 2}
+        assert held == expected.get(kind, "order" in kind)
+        del plan, graph
+        gc.collect()
+        assert len(world.memory) <= warm - (kind != "a copy")  # tables have gone, too
+
+
+def test_tables_are_no_pools_memory_and_only_their_copy_is_waited_for(world: standin.World) -> None:
+    """A pool would give it to another array while a stream may still read it."""
+    with standin.Stream() as stream:
+        upsample.interpolate(array(1, 1, 8, 8), size=(13, 11), mode="bilinear")
+    (record,) = world.launches
+    found = {int(record.params[a]["records"]) for a in "hw"}
+    assert all(any(start <= at < start + world.memory[start][0] for start in world.unpooled) for at in found)
     assert len(world.waits) == 1
+    assert stream.ptr not in world.waits
+
+
+def test_doubled_kernels_upload_no_table_that_they_do_not_read(world: standin.World) -> None:
+    x = array(1, 1, 8, 16)
+    before = len(world.uploads)
+    upsample.interpolate(x, scale_factor=2, mode="bilinear")
+    assert len(world.uploads) == before
+    out = standin.empty((1, 1, 16, 33), np.float32)[..., 1:]
+    upsample.interpolate(x, scale_factor=2, mode="bilinear", out=out)  # rows are no whole vectors
+    assert len(world.uploads) == before + 1
 
 
 def test_temporaries_go_back(world: standin.World) -> None:
@@ -265,6 +364,23 @@ def test_samples_that_are_not_aligned_to_themselves_are_refused_where_they_are_s
     assert world.launches[-1].program.startswith("resample<raw1,")
 
 
+@pytest.mark.parametrize("after", [0, 1])
+def test_address_sanitizer_sees_the_byte_after_an_array(after: int) -> None:
+    found = subprocess.run(["gcc", "-print-file-name=libasan.so"], capture_output=True, text=True, check=False)
+    if not Path(found.stdout.strip()).is_absolute():
+        pytest.skip("AddressSanitizer is not installed")
+    code = f"import ctypes, standin; b = standin.Block(1001); ctypes.memmove(b.ptr, b.ptr + {1000 + after}, 1)"
+    path = os.pathsep.join([str(Path(__file__).parent), os.environ.get("PYTHONPATH", "")])
+    environment = os.environ | {
+        "LD_PRELOAD": found.stdout.strip(), "ASAN_OPTIONS": "detect_leaks=0", "PYTHONPATH": path
+    }  # fmt: skip
+    done = subprocess.run(
+        [sys.executable, "-P", "-c", code], env=environment, capture_output=True, text=True, check=False
+    )
+    assert (done.returncode != 0) is bool(after), done.stderr
+    assert ("heap-buffer-overflow" in done.stderr) is bool(after)
+
+
 def test_show_config_names_the_devices(capsys: pytest.CaptureFixture[str]) -> None:
     upsample.show_config()
     assert "stand-in 0, stand-in 1, stand-in 2" in capsys.readouterr().out
@@ -284,6 +400,14 @@ def test_too_many_elements_has_a_sentence(world: standin.World) -> None:
     with pytest.raises(upsample.BackendError, match=r"too many elements: a row of 4294967296 samples.*plan\.window"):
         upsample.interpolate(x, scale_factor=2, layout="NCW")
     assert "too many elements" in line(upsample.explain(x, scale_factor=2, layout="NCW"), "cuda")
+
+
+def test_rows_that_are_cut_into_too_many_samples_have_a_sentence() -> None:
+    """Samples of 16 bytes that start anywhere are copied byte by byte."""
+    kernel = _cuda.prepare(upsample.plan((1, 1, 2**28), np.complex128, scale_factor=1.5), (0, 1, 2))
+    kernel.launches((kernel.dense_in, kernel.dense_out, 0, 0), 132)
+    with pytest.raises(upsample.BackendError, match=r"too many elements: a row of 6442450944 samples.*plan\.window"):
+        kernel.launches((kernel.dense_in, kernel.dense_out, 1, 0), 132)
 
 
 def test_no_gpu_and_no_compiler_have_sentences(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,16 +1,24 @@
-"""The report for a machine with a GPU: it says so where there is none, and all of it runs, seen on the stand-in."""
+"""The report for a machine with a GPU: what it does where there is none, and its parts, seen on the stand-in."""
 
 from __future__ import annotations
 
 import json
+import os
 import shutil
 import sys
 from pathlib import Path
 from typing import Any
 
+import compare
 import pytest
 import report
 import standin
+
+from upsample import testing
+from upsample._kernels.cpu import skeleton
+
+needs_compiler = pytest.mark.skipif(shutil.which("g++") is None, reason="g++ is not installed")
+needs_fma_level = pytest.mark.skipif(skeleton.level() == "baseline", reason="this level has no FMA")
 
 
 def test_without_a_gpu_nothing_is_run(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
@@ -20,36 +28,92 @@ def test_without_a_gpu_nothing_is_run(capsys: pytest.CaptureFixture[str], tmp_pa
     assert not (tmp_path / "made").exists()
 
 
-@pytest.mark.skipif(shutil.which("g++") is None, reason="g++ is not installed")
-def test_all_of_it_runs(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """On the stand-in, which only records: that the whole file works; its times mean nothing."""
+class Event:
+    def record(self) -> None: ...
 
-    class Event:
-        def record(self) -> None: ...
+    def synchronize(self) -> None: ...
 
-        def synchronize(self) -> None: ...
 
-    class Module(standin.RawModule):
-        def __init__(self, *, code: str, **keywords: Any) -> None:
-            if "KERNEL" in code:
-                super().__init__(code=code, **keywords)
-            self.ceiling = "KERNEL" not in code
+class Module(standin.RawModule):
+    """Ours as ever; the ceilings, which are not in this project's files, only by name."""
 
-        def get_function(self, name: str) -> Any:
-            return (lambda grid, block, args: None) if self.ceiling else super().get_function(name)
+    def __init__(self, *, code: str, **keywords: Any) -> None:
+        if "KERNEL" in code:
+            super().__init__(code=code, **keywords)
+        self.ceiling = "KERNEL" not in code
 
+    def get_function(self, name: str) -> Any:
+        return (lambda grid, block, args: None) if self.ceiling else super().get_function(name)
+
+
+def prepare(patch: pytest.MonkeyPatch) -> Any:
+    """The stand-in with what only the report uses."""
+    cupy: Any = sys.modules["cupy"]
+    cupy.RawModule = Module
+    cupy.cuda.Event = Event
+    cupy.cuda.get_elapsed_time = lambda start, stop: 1.0
+    cupy.cuda.runtime.driverGetVersion = cupy.cuda.runtime.runtimeGetVersion = lambda: 12090
+    patch.setattr(shutil, "which", lambda name: None)
+    return cupy
+
+
+NOTHING = {"kit": "", "compared with the CPU": 0, "other bits": []}
+
+
+@needs_compiler
+def test_everything_but_conformance_is_written(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """On the stand-in, which only records: times mean nothing."""
     with standin.installed(run=False):
-        cupy: Any = sys.modules["cupy"]
-        cupy.RawModule = Module
-        cupy.cuda.Event = Event
-        cupy.cuda.get_elapsed_time = lambda start, stop: 1.0
-        cupy.cuda.runtime.driverGetVersion = cupy.cuda.runtime.runtimeGetVersion = lambda: 12090
-        monkeypatch.setattr(shutil, "which", lambda name: None)
-        monkeypatch.setattr(report, "torch_call", lambda *arguments: None)
-        monkeypatch.setattr(report, "conformance", lambda *a: {"kit": "", "compared with the CPU": 0, "other bits": []})
+        prepare(monkeypatch)
+        monkeypatch.setattr(report, "conformance", lambda *a: NOTHING)
         assert report.main(["--quick", "--out", str(tmp_path)]) == 0
     assert "stand-in 0" in capsys.readouterr().out
     made = json.loads((tmp_path / "report.json").read_text())
     assert made["sanitizer"] == dict.fromkeys(["memcheck", "racecheck"], "compute-sanitizer is not installed")
+    assert made["environment"]["driver"].startswith("unknown")
     assert len(made["cells"]) == 3 * 2 * (4 * 3 + 2)
+    assert made["cells missing"] == 0
     assert (tmp_path / "report.md").read_text().count("\n| (") == len(made["cells"])
+
+
+@needs_compiler
+def test_a_report_whose_time_is_over_says_so_and_fails(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    with standin.installed(run=False):
+        prepare(monkeypatch)
+        monkeypatch.setattr(report, "conformance", lambda *a: NOTHING)
+        monkeypatch.setattr(report, "SECONDS", -1)
+        assert report.main(["--quick", "--out", str(tmp_path)]) == 1
+    assert "84 cells are missing" in (tmp_path / "report.md").read_text()
+
+
+@needs_compiler
+@needs_fma_level
+def test_conformance_compares_and_tells_what_differs(monkeypatch: pytest.MonkeyPatch) -> None:
+    some = [c for c in testing.random_cases(6, seed=4, dtypes=("float32",)) if c.strides != "swapped"]
+    kit = testing.check_backend
+    monkeypatch.setattr(testing, "check_backend", lambda name, **k: kit(name, arrays=k["arrays"], cases=some))
+    monkeypatch.setattr(testing, "random_cases", lambda count, seed: iter(some))
+    with standin.installed():
+        made = report.conformance(4, 100, 2)
+        assert f"{len(some)} cases" in made["kit"]
+        assert made["compared with the CPU"] == len(some) + 2
+        assert made["other bits"] == []
+        monkeypatch.setattr(compare, "same_bits", lambda a, b: False)
+        assert len(report.conformance(4, 100, 2)["other bits"]) == len(some) + 2
+
+
+def test_what_the_sanitizer_and_the_driver_say_is_quoted(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    for name, text in (
+        ("compute-sanitizer", "echo refused: no such device; exit 1"), ("nvidia-smi", "echo 575.51; echo 575.51")
+    ):  # fmt: skip
+        (tmp_path / name).write_text(f"#!/bin/sh\n{text}\n")
+        (tmp_path / name).chmod(0o755)
+    monkeypatch.setenv("PATH", str(tmp_path), prepend=os.pathsep)
+    assert report.sanitized("memcheck") == "status 1: refused: no such device"
+    with standin.installed(run=False), monkeypatch.context() as patch:
+        which = shutil.which
+        cupy = prepare(patch)
+        patch.setattr(shutil, "which", which)
+        assert report.environment(cupy)["driver"] == "575.51"

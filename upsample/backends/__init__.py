@@ -244,8 +244,9 @@ class Nothing:
         self.plan = plan
 
     def __call__(self, x: Any, out: Any = None) -> Any:
-        out = output_for(self.plan, x, out)
-        write(out, 0)
+        with contextlib.nullcontext() if default_for(x) == "cpu" else x.device:
+            out = output_for(self.plan, x, out)
+            write(out, 0)
         return out
 
     def explain(self) -> str:

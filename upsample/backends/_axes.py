@@ -69,10 +69,16 @@ class Copy:
 class Transposed:
     """Passes with other axes between them: run with those moved outward, on a copy of the input.
 
-    `prepare` makes the kernel of a plan whose axes lie in memory in their order.
+    `prepare` makes the kernel of a plan whose axes lie in memory in their order; `keep` is shown what a call
+    of it leaves behind.
     """
 
-    def __init__(self, plan: Plan, prepare: Callable[[Plan, tuple[int, ...]], Any]) -> None:
+    def __init__(
+        self,
+        plan: Plan,
+        prepare: Callable[[Plan, tuple[int, ...]], Any],
+        keep: Callable[..., None] | None = None,
+    ) -> None:
         along = sorted(p.axis for p in plan.passes)
         order = (*(a for a in range(len(plan.shape)) if a not in along), *along)
         place = {axis: i for i, axis in enumerate(order)}
@@ -84,11 +90,14 @@ class Transposed:
             passes=tuple(replace(p, axis=place[p.axis]) for p in plan.passes),
             spatial=tuple(place[a] for a in plan.spatial),
         )
-        self.kernel = prepare(moved, tuple(range(len(order))))
+        self.kernel, self.keep = prepare(moved, tuple(range(len(order)))), keep
 
     def __call__(self, x: Any, out: Any = None) -> Any:
         out = output_for(self.plan, x, out)
-        made = self.kernel(x.transpose(self.order).copy("C"))
+        ordered = x.transpose(self.order).copy("C")
+        made = self.kernel(ordered)
+        if self.keep is not None:
+            self.keep(self.kernel, ordered, made)
         write(out, made.transpose(self.inverse))
         return out
 

@@ -13,7 +13,7 @@ import hashlib
 import math
 import sys
 import threading
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -22,6 +22,7 @@ import numpy as np
 
 from .._arrays import check_out, native
 from .._axismap import RECIPE_BYTES
+from . import BackendError
 from ._axes import Groups, Transposed, groups_of, size_of
 
 if TYPE_CHECKING:
@@ -29,7 +30,8 @@ if TYPE_CHECKING:
     from .._plan import Plan
 
 KERNELS = Path(__file__).resolve().parent.parent / "_kernels"
-FOLDERS = (KERNELS / "cuda", KERNELS / "cpu", KERNELS / "cuda" / "nvrtc")
+FOLDERS = (KERNELS / "cuda", KERNELS / "cpu", KERNELS / "cuda" / "nvrtc")  # of headers
+HEADERS = ("*.cuh", "taps.h", "*.h")  # which of them, in each
 ENTRY = "upsample_kernel"
 
 TABLE_OUTPUTS = 65536  # the taps of longer maps are evaluated on the device
@@ -38,6 +40,7 @@ TABLE_WEIGHTS = 1 << 22  # and so are those of more weights than this
 ROW_LIMIT = 2**31 - 2**12  # samples of a row: 32-bit indices, and room for the last thread block
 THREADS = 128
 GRID_LIMIT = 65535  # blocks along y and z
+BANDS = GRID_LIMIT * (THREADS // 32)  # threads along y: a block has at most 32 along x
 DEEPEST = 64  # threads of a block along z
 REGISTERS = 48  # of samples, weights and indices that a thread holds: more would spill
 RING_REGISTERS = 48  # the same where weights are parameters
@@ -76,7 +79,7 @@ def prepare(plan: Plan, order: tuple[int, ...]) -> Any:
     """The kernel for arrays whose axes lie in memory in this order."""
     groups = groups_of(order, {p.axis for p in plan.passes})
     if groups is None:
-        transposed = Transposed(plan, prepare)
+        transposed = Transposed(plan, prepare, keep_if_captured)
         return transposed.kernel if isinstance(transposed.kernel, str) else transposed
     sizes = [size_of(plan, g) for g in groups]
     steps = steps_of(plan, groups, sizes)
@@ -197,6 +200,20 @@ def twice_of(axis_map: AxisMap | None) -> Twice | None:
     return Twice(even, odd, weights[0][:2], own)
 
 
+def fits_window(axis_map: AxisMap | None) -> bool:
+    """Whether window.cuh finds all taps of every few adjacent outputs within two words, by its own arithmetic."""
+    if axis_map is None or axis_map.acc != "int32" or axis_map.n % 4 or axis_map.n < 8 or axis_map.m > TABLE_OUTPUTS:
+        return False
+    taps = axis_map.taps_max
+    if taps not in (2, 4):
+        return False
+    first, _, weights = axis_map.taps()
+    together = 8 // taps
+    start = np.repeat(np.clip(first[::together] >> 2, 0, axis_map.n // 4 - 2) * 4, together)[: len(first)]
+    at = (first - start)[:, None] + np.arange(taps)
+    return bool((((at >= 0) & (at < 8)) | (weights == 0)).all())
+
+
 def folded(first: int, weights: Any, n: int) -> dict[int, int]:
     """The sum of the weights of each sample."""
     made: dict[int, int] = {}
@@ -226,13 +243,13 @@ class Program(NamedTuple):
 
 @dataclass(frozen=True)
 class Launch:
-    """A program, where it runs, and its parameters; those of `axes` lack the tables' addresses."""
+    """A program, where it runs, and its parameters, which still lack the addresses of tables."""
 
     program: Program
     grid: tuple[int, int, int]
     block: tuple[int, int, int]
     params: Any
-    axes: tuple[Axis | None, ...]
+    axes: tuple[Axis | None, ...]  # whose taps the program reads
 
 
 @dataclass(frozen=True)
@@ -247,8 +264,8 @@ class Step:
     axes: tuple[Axis | None, Axis | None, Axis | None]  # D, H, W
 
     @property
-    def evaluated(self) -> str:
-        return "true" if any(a is not None and a.evaluated for a in self.axes) else "false"
+    def evaluated(self) -> bool:
+        return any(a is not None and a.evaluated for a in self.axes)
 
     def describe(self) -> str:
         raise NotImplementedError
@@ -273,17 +290,20 @@ class Step:
 
 @dataclass(frozen=True)
 class Fused(Step):
-    """All passes in one kernel: resample.cuh, or doubled.cuh where W, or H and W, are doubled and memory allows."""
+    """All passes in one kernel: resample.cuh, or where memory allows doubled.cuh (W, or H and W) or window.cuh."""
 
     dtype: str = ""  # the kind of samples; copies have none
     taps: tuple[int, int, int] = (0, 0, 1)
     twice: tuple[Twice | None, Twice | None] = (None, None)  # H, W
+    window: bool = False  # whether W fits window.cuh
 
     def describe(self) -> str:
         what = "copies" if not self.sums else f"{max(self.taps)} taps per axis"
-        if self.doubles:
+        if self.doubles and not (self.windows and self.taps[2] == 4):
             what += ", doubled where rows are whole vectors"
-        return f"one fused kernel, {what}" + (", taps evaluated on the device" if self.evaluated == "true" else "")
+        elif self.windows:
+            what += ", by whole words where rows are some"
+        return f"one fused kernel, {what}" + (", taps evaluated on the device" if self.evaluated else "")
 
     @property
     def doubles(self) -> bool:
@@ -302,25 +322,44 @@ class Fused(Step):
 
     def launch(self, source: Memory, target: Memory, multiprocessors: int) -> Launch:
         inner, width, dtype, sums = self.before[4], self.width_in, self.dtype, SUMS.get(self.sums, ("", 0, ""))
-        if self.doubles:
+        whole_words = self.windows and source.align % 4 == 0
+        if self.doubles and not (whole_words and self.taps[2] == 4):  # four taps take fewer instructions there
             made = self.launch_doubled(source, target, multiprocessors)
             if made is not None:
                 return made
+        if whole_words:
+            name, row = f"window_bytes<{self.taps[1]},{self.taps[2]}>", self.after[3]
+            params = self.params(source, target, 1, row)
+            return grid_of(self, Program(name, 4), -(-row // 16), 16, self.after[2], multiprocessors, params)
         if not self.sums:
             unit = math.gcd(width, source.align, target.align)
             inner, width = inner * (width // unit), unit
             dtype, sums = f"raw{unit}", (RAW[unit], max(4, unit), "")
+            if max(self.before[3], self.after[3]) * inner > ROW_LIMIT:  # rows of more samples than they were
+                raise BackendError(too_many(max(self.before[3], self.after[3]) * inner, 0))
         row = self.after[3] * inner
         mode, vector, registers = self.shape_of_thread(inner, width, sums[1] // 4, source.align)
         kd, kh, kw = self.taps
-        name = f"resample<{dtype},{sums[0]},{vector},{kd},{kh},{kw},{mode},{self.evaluated}>"
+        name = f"resample<{dtype},{sums[0]},{vector},{kd},{kh},{kw},{mode},{flag(self.evaluated)}>"
         registers += {"SINGLE": 0, "CHANNELS": vector, "VECTOR": 8}[mode] + (10 if kd > 1 else 0)
         if width == 1:
             registers += registers // 3  # bytes are taken apart and put together
-        blocks = 1 if self.evaluated == "true" else 4 if kd == 4 else blocks_for(registers, sums[1] // 4)
+        blocks = 1 if self.evaluated else 4 if kd == 4 else blocks_for(registers, sums[1] // 4)
         rows = 8 if kd < 2 and kw < 4 and width >= 4 else 16
         params = self.params(source, target, inner, row)
         return grid_of(self, Program(name, blocks), -(-row // vector), rows, self.after[2], multiprocessors, params)
+
+    @property
+    def windows(self) -> bool:
+        """Whether dtype, axes and layout are those of window.cuh."""
+        return (
+            self.window
+            and self.dtype == "u8"
+            and self.before[4] == 1
+            and self.axes[0] is None
+            and self.taps[1] in (0, self.taps[2])
+            and not self.evaluated
+        )
 
     def launch_doubled(self, source: Memory, target: Memory, multiprocessors: int) -> Launch | None:
         width, sums = self.width_in * self.before[4], SUMS.get(self.sums, ("", 0, ""))
@@ -345,6 +384,8 @@ class Fused(Step):
         height = self.before[2]
         half = 8 if columns * -(-height // 8) * self.after[0] * self.after[1] >= multiprocessors * WAVE else 4
         half = half if kh else 1
+        if -(-height // half) > BANDS:
+            return None
         in_bytes = (
             self.dtype == "u8"
             and self.sums == "int32"
@@ -355,13 +396,15 @@ class Fused(Step):
             )
         )
         if in_bytes:
+            assert vector == 16, "a thread of doubled_bytes makes 16 samples"
             name, blocks = f"doubled_bytes<{kh},{half}>", 6
         elif self.sums:
             name = f"doubled<{self.dtype},{sums[0]},{vector},{kd},{kh},{kw},{half}>"
             blocks = 4 if vector * ring > 24 or sums[1] > 4 else 6 if kd or kw > 2 or vector > 4 else 8
         else:
             name, blocks = f"doubled_copy<raw{width},{kd},{kh},{half}>", 8
-        return grid_of(self, Program(name, blocks), columns, half, height, multiprocessors, params)
+        launch = fixed_grid(self, Program(name, blocks), columns, half, -(-height // half), params)
+        return replace(launch, axes=(self.axes[0], None, None))
 
     def shape_of_thread(self, inner: int, width: int, words: int, align: int) -> tuple[str, int, int]:
         """How a thread finds its samples, how many it makes, and about how many registers hold them."""
@@ -372,7 +415,7 @@ class Fused(Step):
         most = max(1, 16 // width)
         choices = [most >> i for i in range(most.bit_length())]
         for vector in choices:
-            whole = inner > 1 and inner % vector == 0 and align % (vector * width) == 0 and self.evaluated == "false"
+            whole = inner > 1 and inner % vector == 0 and align % (vector * width) == 0 and not self.evaluated
             if whole and vector > 1 and vector * ring + own <= limit:
                 return "VECTOR", vector, vector * ring + own
         vector = next((v for v in choices if v * (ring + own) <= limit), 1)
@@ -424,8 +467,10 @@ class Wide(Step):
         if axis.evaluated or dense % vector or source.align % (vector * self.width_in):
             vector = 1
         form = "BOX" if axis.map.weights is None else "WEIGHTED"
-        rows = "true" if step.along == 1 else "false"
-        name = f"wide<{self.kind_in},{self.kind_out},{SUMS[self.sums][0]},{vector},{form},{rows},{self.evaluated}>"
+        name = (
+            f"wide<{self.kind_in},{self.kind_out},{SUMS[self.sums][0]},{vector},{form},{flag(step.along == 1)},"
+            f"{flag(self.evaluated)}>"
+        )
         params = step.params(source, target, inner, row)
         params["taps"] = axis.map.taps_max
         program = Program(name, 1 if axis.evaluated else 4)
@@ -435,16 +480,17 @@ class Wide(Step):
 def grid_of(
     step: Step, program: Program, columns: int, rows: int, height: int, multiprocessors: int, params: Any
 ) -> Launch:
-    """Blocks and rows per thread: full blocks first, then enough threads for every multiprocessor, then rows.
-
-    `height` is what `rows` count; a fixed number of rows (of doubled kernels) is not lowered.
-    """
+    """Where at most so many rows per thread are made: enough threads for every multiprocessor first, then rows."""
     planes = step.after[0] * step.after[1]
-    if height == step.after[2]:
-        while rows > 4 and columns * -(-height // rows) * planes < multiprocessors * WAVE:
-            rows //= 2
-        rows = max(min(rows, height), -(-height // (GRID_LIMIT * (THREADS // 32))))
-    bands = -(-height // rows)
+    while rows > 4 and columns * -(-height // rows) * planes < multiprocessors * WAVE:
+        rows //= 2
+    rows = max(min(rows, height), -(-height // BANDS))
+    return fixed_grid(step, program, columns, rows, -(-height // rows), params)
+
+
+def fixed_grid(step: Step, program: Program, columns: int, rows: int, bands: int, params: Any) -> Launch:
+    """Where `columns` times `bands` threads of `rows` rows each run: full blocks first."""
+    planes = step.after[0] * step.after[1]
     across = power_of_two(columns, 32)
     down = power_of_two(bands, THREADS // across)
     across = power_of_two(columns, THREADS // down)
@@ -470,11 +516,7 @@ def steps_of(plan: Plan, groups: Groups, sizes: list[int]) -> list[Step] | str:
     longest = max(before[3], after[3]) * sizes[4], *before[1:3], *after[1:3]
     rows = max(before[2], after[2])
     if max(longest) > ROW_LIMIT or (rows > 1 and longest[0] * plan.dtype.itemsize > ROW_LIMIT):
-        return (
-            f"too many elements: a row of {longest[0]} samples, or an axis of {max(longest[1:])}, exceeds what a "
-            f"kernel counts in 32 bits ({ROW_LIMIT} samples, and bytes where there are several rows): cut the output "
-            "into parts with plan.window"
-        )
+        return too_many(longest[0], max(longest[1:]))
     copies = all(m.is_copy for m in used)
     if not copies:
         sums = {m.acc for m in used}
@@ -490,7 +532,8 @@ def steps_of(plan: Plan, groups: Groups, sizes: list[int]) -> list[Step] | str:
         taps = tuple(0 if m is None else m.taps_max for m in found)
         axes = tuple(None if m is None else Axis(m, m.taps_max, n) for m, n in zip(found, "dhw", strict=True))
         twice = twice_of(found[1]), twice_of(found[2])
-        return [Fused(before, after, width, width, acc, axes, DTYPES.get(plan.dtype.name, ""), taps, twice)]  # type: ignore[arg-type]
+        kind, window = DTYPES.get(plan.dtype.name, ""), fits_window(found[2])
+        return [Fused(before, after, width, width, acc, axes, kind, taps, twice, window)]  # type: ignore[arg-type]
     steps: list[Step] = []
     kind, between = DTYPES[plan.dtype.name], SUMS[acc][2] or DTYPES[plan.dtype.name]
     size = {"float64": 8, "float32": 4, "int32": 1}[acc]
@@ -509,6 +552,19 @@ def steps_of(plan: Plan, groups: Groups, sizes: list[int]) -> list[Step] | str:
     return steps
 
 
+def too_many(row: int, axis: int) -> str:
+    other = f", or an axis of {axis}," if axis else ""
+    return (
+        f"too many elements: a row of {row} samples{other} exceeds what a kernel counts in 32 bits ({ROW_LIMIT} "
+        "samples, and bytes where there are several rows): cut the output into parts with plan.window"
+    )
+
+
+def flag(value: bool) -> str:
+    """A bool in C++."""
+    return "true" if value else "false"
+
+
 def fixed(axis_map: AxisMap) -> bool:
     """Whether every output may be made of `taps_max` taps: all have as many, or integer weights past them are zero."""
     return axis_map.weights is not None and (axis_map.acc == "int32" or bool(getattr(axis_map, "is_uniform", False)))
@@ -518,16 +574,32 @@ def fixed(axis_map: AxisMap) -> bool:
 
 
 @cache
-def source() -> str:
-    """The program's text. CuPy's cache of compiled programs goes by it, so it names the contents of all headers."""
+def headers() -> str:
+    """What names the contents of all headers."""
     digest = hashlib.sha256()
-    for folder in FOLDERS:
-        for path in sorted(folder.glob("*.*h")):
+    for folder, pattern in zip(FOLDERS, HEADERS, strict=True):
+        for path in sorted(folder.glob(pattern)):
             digest.update(path.read_bytes())
-    return f"// {digest.hexdigest()}\n" + (KERNELS / "cuda" / "kernel.cu").read_text(encoding="utf-8")
+    return digest.hexdigest()
 
 
-_lock = threading.RLock()
+def source(program: Program) -> str:
+    """A program's text. CuPy's cache of compiled programs goes by it, so it names its headers' contents.
+
+    What differs between programs stands here and not among the options, for each set of which CuPy asks the compiler
+    for its version.
+    """
+    kernel = (KERNELS / "cuda" / "kernel.cu").read_text(encoding="utf-8")
+    return f"// {headers()}\n#define KERNEL {program.name}\n#define BLOCKS {program.blocks}\n{kernel}"
+
+
+def options() -> tuple[str, ...]:
+    """What every program is compiled with; CuPy adds -ftz=true and the architecture."""
+    return (*OPTIONS, *(f"-I{folder}" for folder in FOLDERS))
+
+
+_lock = threading.Lock()  # of what follows, and held for no longer than a look-up
+_locks: dict[Program, threading.Lock] = {}  # held while a program is compiled
 _modules: dict[Program, Any] = {}
 _functions: dict[tuple[Program, int], Any] = {}
 
@@ -535,11 +607,11 @@ _functions: dict[tuple[Program, int], Any] = {}
 def function(cupy: Any, program: Program, device: int) -> Any:
     """A program as a function of the current device; the first time there, it is compiled."""
     with _lock:
+        compiling = _locks.setdefault(program, threading.Lock())
+    with compiling:
         if (program, device) not in _functions:
             if program not in _modules:
-                includes = (f"-I{folder}" for folder in FOLDERS)
-                options = (*OPTIONS, *includes, f"-DKERNEL={program.name}", f"-DBLOCKS={program.blocks}")
-                _modules[program] = cupy.RawModule(code=source(), options=options, backend="nvrtc")
+                _modules[program] = cupy.RawModule(code=source(program), options=options(), backend="nvrtc")
             _functions[program, device] = _modules[program].get_function(ENTRY).kernel
         return _functions[program, device]
 
@@ -547,19 +619,29 @@ def function(cupy: Any, program: Program, device: int) -> Any:
 # ---- the kernel -----------------------------------------------------------------------------------------
 
 
+def capturing(stream: Any) -> bool:
+    """Whether a stream records a graph instead of running; the default one cannot."""
+    return stream.ptr != 0 and bool(sys.modules["cupy"].cuda.runtime.streamIsCapturing(stream.ptr))
+
+
+def keep_if_captured(kernel: CudaKernel, *arrays: Any) -> None:
+    """Keep temporaries of a call as long as the kernel where a graph will use them whenever it runs."""
+    if capturing(sys.modules["cupy"].cuda.get_current_stream()):
+        kernel.kept += arrays
+
+
 @dataclass
 class Loaded:
     """What a kernel has on one device."""
 
-    tables: dict[str, int]
-    memory: Any
     multiprocessors: int
+    tables: dict[str, int] = field(default_factory=dict)  # addresses
+    memory: list[Any] = field(default_factory=list)
     bound: dict[Any, tuple[tuple[Any, Launch], ...]] = field(default_factory=dict)
-    kept: list[Any] = field(default_factory=list)
 
 
 class CudaKernel:
-    """A plan's steps for CuPy arrays of one shape and dtype: ``kernel(x, out=None)``.
+    """A plan's steps for CuPy arrays of one shape and dtype on the current device: ``kernel(x, out=None)``.
 
     `groups` tells which array axes make up outer, D, H, W and inner, from outermost to innermost in memory.
     """
@@ -571,18 +653,16 @@ class CudaKernel:
         self.dense_in = dense(steps[0].before, steps[0].width_in)
         self.dense_out = dense(steps[-1].after, steps[-1].width_out)
         self.devices: dict[int, Loaded] = {}
+        self.kept: list[Any] = []  # device memory that graphs use
+        self.lock = threading.Lock()
         self.layouts: dict[Any, tuple[int, int, int] | None] = {}
 
     def __call__(self, x: Any, out: Any = None) -> Any:
         cupy = sys.modules["cupy"]
         plan = self.plan
-        if not isinstance(x, cupy.ndarray):
-            raise TypeError(f"expected a cupy.ndarray, got {type(x).__module__}.{type(x).__name__}")
         if x.shape != plan.shape or native(x.dtype) != plan.dtype:
             raise ValueError(f"expected {plan.dtype} of shape {plan.shape}, got {x.dtype} of shape {x.shape}")
-        if x.data.device_id != cupy.cuda.runtime.getDevice():
-            with cupy.cuda.Device(x.data.device_id):
-                return self(x, out)
+        held = []
         if out is None:
             made = self.new_array(plan.out_shape)
         else:
@@ -592,12 +672,16 @@ class CudaKernel:
         if into is None:
             made = self.new_array(plan.out_shape)
             into = self.strides_of(made, plan.out_shape)
+            held.append(made)
         along = self.strides_of(x, plan.shape)
         if along is None:
             ordered = self.new_array(plan.shape)
             ordered[...] = x
             x, along = ordered, self.strides_of(ordered, plan.shape)
+            held.append(ordered)
         self.launch(x.data.ptr, made.data.ptr, cupy.cuda.get_current_stream(), (along, into))
+        if held:
+            keep_if_captured(self, *held)
         if out is not None and made is not out:
             out[...] = made
             return out
@@ -641,6 +725,9 @@ class CudaKernel:
         launches = loaded.bound.get(key) if loaded is not None else None
         if loaded is None or launches is None:
             loaded, launches = self.load(device, key, stream)
+        captured = capturing(stream)
+        if captured:
+            self.kept += [m for m in loaded.memory if not any(m is k for k in self.kept)]
         if len(launches) == 1:
             ((function, launch),) = launches
             function(launch.grid, launch.block, (in_ptr, out_ptr, launch.params), 0, stream)
@@ -654,24 +741,26 @@ class CudaKernel:
                     target = held[-1].ptr
                 function(launch.grid, launch.block, (at, target, launch.params), 0, stream)
                 at = target
-        if cupy.cuda.runtime.streamIsCapturing(stream.ptr):
-            loaded.kept += held  # the graph writes to it whenever it runs
+        if captured:
+            self.kept += held  # the graph writes to it whenever it runs
 
     def load(self, device: int, key: Any, stream: Any) -> tuple[Loaded, Any]:
         """Compile, upload and bind what arrays laid out like these need on a device."""
         cupy = sys.modules["cupy"]
-        with _lock:
-            if cupy.cuda.runtime.streamIsCapturing(stream.ptr):
-                raise RuntimeError(
-                    "the first use of a kernel with arrays like these compiles it or uploads its tables, which cannot "
-                    "be captured in a graph: call it once before the capture, with the same shapes, strides and out="
-                )
+        if capturing(stream):
+            raise RuntimeError(
+                "the first use of a kernel with arrays like these compiles it or uploads its tables, which cannot "
+                "be captured in a graph: call it once before the capture, with the same shapes, strides and out="
+            )
+        with self.lock:
             if device not in self.devices:
-                self.devices[device] = self.upload(cupy, device, stream)
+                self.devices[device] = Loaded(int(cupy.cuda.Device(device).attributes["MultiProcessorCount"]))
             loaded = self.devices[device]
             if key not in loaded.bound:
                 bound = []
-                for launch in self.launches(key, loaded.multiprocessors):
+                launches = self.launches(key, loaded.multiprocessors)
+                self.upload(cupy, loaded, [a for launch in launches for a in launch.axes if a is not None])
+                for launch in launches:
                     for name, axis in zip("dhw", launch.axes, strict=True):
                         if axis is not None:
                             axis.fill(launch.params[name][0], loaded.tables)
@@ -702,26 +791,29 @@ class CudaKernel:
             source = target
         return made
 
-    def upload(self, cupy: Any, device: int, stream: Any) -> Loaded:
-        """All tables in one block of device memory, which is there when this returns."""
-        tables = {}
-        size = 0
-        parts = []
-        for step in self.steps:
-            for axis in step.axes:
-                for name, table in ({} if axis is None else axis.tables()).items():
-                    tables[name] = size
-                    raw = np.ascontiguousarray(table).reshape(-1).view(np.uint8)
-                    parts.append(np.pad(raw, (0, -len(raw) % 16)))
-                    size += len(parts[-1])
-        memory = None
-        if parts:
-            with stream:
-                memory = cupy.asarray(np.concatenate(parts))
-            stream.synchronize()
-            tables = {name: memory.data.ptr + at for name, at in tables.items()}
-        count = cupy.cuda.Device(device).attributes["MultiProcessorCount"]
-        return Loaded(tables, memory, int(count))
+    def upload(self, cupy: Any, loaded: Loaded, axes: list[Axis]) -> None:
+        """The tables of these axes that are not there yet, in one block of device memory, all there on return.
+
+        The memory is no pool's, which would give it to others while a stream may still read it: freeing it waits for
+        the device. The copy has a stream of its own, so that nothing else is waited for.
+        """
+        tables, parts, size = {}, [], 0
+        for axis in axes:
+            if axis.key in loaded.tables or axis.key in tables:
+                continue
+            for name, table in axis.tables().items():
+                tables[name] = size
+                raw = np.ascontiguousarray(table).reshape(-1).view(np.uint8)
+                parts.append(np.pad(raw, (0, -len(raw) % 16)))
+                size += len(parts[-1])
+        if not parts:
+            return
+        host, stream = np.concatenate(parts), cupy.cuda.Stream(non_blocking=True)
+        memory = cupy.cuda.MemoryPointer(cupy.cuda.Memory(size), 0)
+        memory.copy_from_host_async(host.ctypes.data, size, stream)
+        stream.synchronize()
+        loaded.memory.append(memory)
+        loaded.tables.update({name: memory.ptr + at for name, at in tables.items()})
 
     def explain(self) -> str:
         """The steps in words."""

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from .._arrays import output_order
 from . import register_backend
-from ._axes import Copy, nothing_to_do
+from ._axes import Copy, Transposed, nothing_to_do
 
 if TYPE_CHECKING:
     from .._plan import Plan
@@ -43,10 +43,36 @@ class Cuda:
         if plan.features:
             return f"it does not know {', '.join(sorted(plan.features))}"
         if nothing_to_do(plan):
-            return Copy(plan)
+            return OnDevice(Copy(plan))
         from ._cuda import prepare
 
-        return prepare(plan, output_order(like.shape, like.strides))
+        kernel = prepare(plan, output_order(like.shape, like.strides))
+        return kernel if isinstance(kernel, str) else OnDevice(kernel)
+
+
+class OnDevice:
+    """A kernel, called on the device of its input, whichever is current.
+
+    `kept` is the memory that graphs use which were captured of calls: while there is some, the kernel has to live.
+    """
+
+    def __init__(self, kernel: Any) -> None:
+        self.kernel, self.explain = kernel, kernel.explain
+        one = kernel.kernel if isinstance(kernel, Transposed) else kernel
+        self.kept = getattr(one, "kept", [])
+        if one is kernel and hasattr(one, "launch"):
+            self.launch = one.launch
+        self.current = sys.modules["cupy"].cuda.runtime.getDevice
+
+    def __call__(self, x: Any, out: Any = None) -> Any:
+        try:
+            device = x.data.device_id
+        except AttributeError:
+            raise TypeError(f"expected a cupy.ndarray, got {type(x).__module__}.{type(x).__name__}") from None
+        if device == self.current():
+            return self.kernel(x, out)
+        with sys.modules["cupy"].cuda.Device(device):
+            return self.kernel(x, out)
 
 
 _usable = False

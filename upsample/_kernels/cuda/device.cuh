@@ -16,8 +16,44 @@
 #define PARAMETER
 #endif
 
-DEVICE float fmadd(float a, float b, float c) { return __fmaf_rn(a, b, c); }
+/* Arithmetic on samples.  CuPy compiles with -ftz=true, under which float operators take subnormal numbers for zero; these
+ * never do, whatever the flags.  (Taps are made of coordinates, far from subnormal: taps.h has its operators.) */
+DEVICE float fmadd(float a, float b, float c) { return __fmaf_ieee_rn(a, b, c); }
 DEVICE double fmadd(double a, double b, double c) { return __fma_rn(a, b, c); }
+DEVICE float times(float a, float b)
+{
+    float x;
+    asm("mul.rn.f32 %0, %1, %2;" : "=f"(x) : "f"(a), "f"(b));
+    return x;
+}
+DEVICE double times(double a, double b) { return a * b; }
+DEVICE float added(float a, float b)
+{
+    float x;
+    asm("add.rn.f32 %0, %1, %2;" : "=f"(x) : "f"(a), "f"(b));
+    return x;
+}
+DEVICE double added(double a, double b) { return a + b; }
+DEVICE float divided(float a, float b)
+{
+    float x;
+    asm("div.rn.f32 %0, %1, %2;" : "=f"(x) : "f"(a), "f"(b));
+    return x;
+}
+DEVICE double divided(double a, double b) { return a / b; }
+DEVICE float to_float(double a)
+{
+    float x;
+    asm("cvt.rn.f32.f64 %0, %1;" : "=f"(x) : "d"(a));
+    return x;
+}
+DEVICE float to_float(float a) { return a; }
+DEVICE double to_double(float a)
+{
+    double x;
+    asm("cvt.f64.f32 %0, %1;" : "=d"(x) : "f"(a));
+    return x;
+}
 
 DEVICE uint32_t bits_of(float x) { return __float_as_uint(x); }
 DEVICE float float_of(uint32_t u) { return __uint_as_float(u); }
@@ -68,6 +104,34 @@ DEVICE uint32_t to_bfloat16s(float low, float high)
 
 /* Four of the eight bytes of (high, low), by the nibbles of `pick`. */
 DEVICE uint32_t bytes_of(uint32_t low, uint32_t high, uint32_t pick) { return __byte_perm(low, high, pick); }
+
+/* c + w0 * x0 + w1 * x1: two signed 16-bit weights, and the low or the high two bytes of x, which are unsigned. */
+DEVICE int32_t dot_low(uint32_t w, uint32_t x, int32_t c)
+{
+    int32_t d;
+    asm("dp2a.lo.s32.u32 %0, %1, %2, %3;" : "=r"(d) : "r"(w), "r"(x), "r"(c));
+    return d;
+}
+DEVICE int32_t dot_high(uint32_t w, uint32_t x, int32_t c)
+{
+    int32_t d;
+    asm("dp2a.hi.s32.u32 %0, %1, %2, %3;" : "=r"(d) : "r"(w), "r"(x), "r"(c));
+    return d;
+}
+
+/* Four numbers as unsigned bytes, each at 0 or 255 where it is beyond, the first in the low bits. */
+DEVICE uint32_t four_bytes(int32_t a, int32_t b, int32_t c, int32_t d)
+{
+    uint32_t u;
+#if __CUDA_ARCH__ >= 720
+    asm("{ .reg .b32 u; cvt.pack.sat.u8.s32.b32 u, %4, %3, 0; cvt.pack.sat.u8.s32.b32 %0, %2, %1, u; }"
+        : "=r"(u) : "r"(a), "r"(b), "r"(c), "r"(d));
+#else
+    u = (uint32_t)max(min(a, 255), 0) | (uint32_t)max(min(b, 255), 0) << 8 | (uint32_t)max(min(c, 255), 0) << 16
+        | (uint32_t)max(min(d, 255), 0) << 24;
+#endif
+    return u;
+}
 
 /* `i` within 0 ... last. */
 DEVICE int32_t clamp(int32_t i, int32_t last) { return max(min(i, last), 0); }

@@ -3,6 +3,7 @@
 #include "doubled.cuh"
 #include "resample.cuh"
 #include "wide.cuh"
+#include "window.cuh"
 
 extern "C" __global__ void __launch_bounds__(128, BLOCKS)
 upsample_kernel(const char *__restrict__ in, char *__restrict__ out, const PARAMETER kernel_params p)

@@ -1,7 +1,7 @@
 /* What a kernel is told besides where to read and write: one struct, passed by value.
  *
  * Sizes are in samples, strides in bytes.  64-bit fields come first, so that there is no padding;
- * its NumPy twin is PARAMS in backends/cuda.py, and tests compare the two field by field.
+ * its NumPy twin is PARAMS in backends/_cuda.py, and tests compare the two field by field.
  */
 #pragma once
 #include <device.cuh>

@@ -4,7 +4,8 @@
  * and `narrow` back, rounded once.  The sum's type is float, double, or int for the 8-bit integer scheme,
  * which rounds and clamps after every pass by `finish`.  The one sum, as on the CPU:
  *     a = w1*x1;  a = fma(w0, x0, a);  a = fma(wk, xk, a)  for k = 2, 3, ...
- * The files are compiled without contraction, so results have the CPU's bits.
+ * The files are compiled without contraction, and device.cuh has all arithmetic on samples, so results have the CPU's
+ * bits.
  */
 #pragma once
 #include <device.cuh>
@@ -12,8 +13,8 @@
 /* float64 to float32 rounding to odd: a later rounding to a narrower type is then the only one. */
 DEVICE float to_odd(double x)
 {
-    float f = (float)x;
-    double back = (double)f;
+    float f = to_float(x);
+    double back = to_double(f);
     uint32_t u = bits_of(f);
     if (back != x && (u & 0x7fffffff) < 0x7f800000 && !(u & 1)) return float_of((x > 0) == (back > x) ? u - 1 : u + 1);
     if (back != x && x == x && (u & 0x7fffffff) == 0x7f800000 && x - x == 0) return float_of(u - 1);
@@ -23,10 +24,14 @@ DEVICE float to_odd(double x)
 DEVICE float single(float x) { return x; }
 DEVICE float single(double x) { return to_odd(x); }
 
+/* A float as the type of a sum. */
+template <class A> DEVICE A as_sum(float x) { return x; }
+template <> DEVICE double as_sum(float x) { return to_double(x); }
+
 struct f32 {
     typedef uint32_t S;
-    template <class A> static DEVICE A widen(S s) { return (A)float_of(s); }
-    template <class A> static DEVICE S narrow(A a) { return bits_of((float)a); }
+    template <class A> static DEVICE A widen(S s) { return as_sum<A>(float_of(s)); }
+    template <class A> static DEVICE S narrow(A a) { return bits_of(to_float(a)); }
 };
 struct f64 {
     typedef uint64_t S;
@@ -35,13 +40,13 @@ struct f64 {
 };
 struct f16 {
     typedef uint16_t S;
-    template <class A> static DEVICE A widen(S s) { return (A)half_to_float(s); }
+    template <class A> static DEVICE A widen(S s) { return as_sum<A>(half_to_float(s)); }
     template <class A> static DEVICE S narrow(A a) { return (S)to_halves(single(a), 0.0f); }
     template <class A> static DEVICE uint32_t narrow2(A a, A b) { return to_halves(single(a), single(b)); }
 };
 struct bf16 {
     typedef uint16_t S;
-    template <class A> static DEVICE A widen(S s) { return (A)float_of((uint32_t)s << 16); }
+    template <class A> static DEVICE A widen(S s) { return as_sum<A>(float_of((uint32_t)s << 16)); }
     template <class A> static DEVICE S narrow(A a) { return (S)to_bfloat16s(single(a), 0.0f); }
     template <class A> static DEVICE uint32_t narrow2(A a, A b) { return to_bfloat16s(single(a), single(b)); }
 };
@@ -83,13 +88,16 @@ template <class D> DEVICE int32_t finish(int32_t a, int32_t shift) { return D::f
 
 template <class A> DEVICE A plus(A w, A x, A a) { return fmadd(w, x, a); }
 DEVICE int32_t plus(int32_t w, int32_t x, int32_t a) { return w * x + a; }
+DEVICE int32_t times(int32_t a, int32_t b) { return a * b; }
+DEVICE int32_t added(int32_t a, int32_t b) { return a + b; }
+DEVICE int32_t divided(int32_t a, int32_t b) { return a / b; }
 
 /* The sum of K samples, and what a pass keeps of it; one tap is a copy. */
 template <class D, int K, class A> DEVICE A one_sum(const A (&x)[K], const A (&w)[K], int32_t shift)
 {
     if constexpr (K == 1) return x[0];
     else {
-        A a = plus(w[0], x[0], w[1] * x[1]);
+        A a = plus(w[0], x[0], times(w[1], x[1]));
 #pragma unroll
         for (int k = 2; k < K; k++) a = plus(w[k], x[k], a);
         return finish<D>(a, shift);

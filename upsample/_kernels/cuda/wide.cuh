@@ -88,13 +88,13 @@ DEVICE void wide(const char *in, char *out, const kernel_params &p)
                 read<DI, A, V>(from + clamp(t.first, n - 1) * step, x);
                 const A w0 = t.weight_of(axis, 0);
 #pragma unroll
-                for (int v = 0; v < V; v++) a[v] = FORM == BOX ? x[v] : w0 * x[v];
+                for (int v = 0; v < V; v++) a[v] = FORM == BOX ? x[v] : times(w0, x[v]);
                 if (FORM == WEIGHTED && t.count > 1) {
                     A x1[V];
                     read<DI, A, V>(from + clamp(t.first + 1, n - 1) * step, x1);
                     const A w1 = t.weight_of(axis, 1);
 #pragma unroll
-                    for (int v = 0; v < V; v++) a[v] = plus(w0, x[v], w1 * x1[v]);
+                    for (int v = 0; v < V; v++) a[v] = plus(w0, x[v], times(w1, x1[v]));
                 }
             }
 #pragma unroll 1
@@ -102,12 +102,12 @@ DEVICE void wide(const char *in, char *out, const kernel_params &p)
                 read<DI, A, V>(from + clamp(t.first + k, n - 1) * step, x);
                 const A w = t.weight_of(axis, k);
 #pragma unroll
-                for (int v = 0; v < V; v++) a[v] = FORM == BOX ? a[v] + x[v] : plus(w, x[v], a[v]);
+                for (int v = 0; v < V; v++) a[v] = FORM == BOX ? added(a[v], x[v]) : plus(w, x[v], a[v]);
             }
             A result[V];
 #pragma unroll
             for (int v = 0; v < V; v++)
-                result[v] = FORM == BOX ? a[v] / (A)t.count : finish<DO>(a[v], ROWS ? p.shift_h : p.shift_w);
+                result[v] = FORM == BOX ? divided(a[v], (A)t.count) : finish<DO>(a[v], ROWS ? p.shift_h : p.shift_w);
             words<DO, V> packed;
             packed.set(result);
             if (whole) packed.write(to);
