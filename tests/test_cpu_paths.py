@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import gc
 import itertools
+import math
 import os
 import subprocess
 import sys
+import time
 from typing import Any
 
 import numpy as np
@@ -637,3 +640,99 @@ def test_doubled_rows_of_every_length(level_name: str, size: int, level: Any) ->
         plan(x, out)
         assert np.array_equal(out, x.repeat(2, axis=0).repeat(2, axis=1))
         assert (guarded[:, 2 * width * size :] == 7).all()
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64", "float16", "uint8", "int16"])
+@pytest.mark.parametrize("name", LEVELS)
+def test_repeated_tables_have_the_bits_of_single_ones(name: str, dtype: str, level: Any) -> None:
+    level(name)
+    rng = np.random.default_rng(17)
+    modes = [("nearest", {}), ("nearest-exact", {}), ("linear", {}), ("linear", {"antialias": True}), ("area", {}),
+             ("lanczos", {"antialias": True})]  # fmt: skip
+    # (beyond 2^22 samples coordinates are exact, and any ratio of small numbers repeats itself)
+    for (mode, more), (size, factor) in itertools.product(modes, [(70001, 2), (300000, 0.5), (70000, 4), (4200000, 0.75)]):
+        if size > 10**6 and (dtype not in ("float32", "uint8") or mode not in ("linear", "nearest", "area")):
+            continue
+        x = (rng.standard_normal((1, 1, size)) * 40).astype(dtype) if dtype != "uint8" else None
+        x = rng.integers(0, 256, (1, 1, size), np.uint8) if x is None else x
+        plan = upsample.plan(x.shape, x.dtype, scale_factor=factor, mode=mode, **more)
+        for way, given in ((plan, x), (plan.T if "float" in dtype else None, None)):
+            if way is None:
+                continue
+            given = rng.standard_normal(way.shape).astype(dtype) if given is None else given
+            length, whole = way.out_shape[2], way(given)
+            if way is plan or size < 10**6:
+                assert "with one table" in kernel_for(way, given, "cpu").explain(), (mode, factor)
+            for start in (0, length // 3, length - 3000, *rng.integers(0, length - 3000, 3).tolist()):
+                (lo,), (hi,), window = way.window((start,), (start + 3000,))
+                part = np.ascontiguousarray(given[..., lo:hi])
+                assert "with one table" not in kernel_for(window, part, "cpu").explain()
+                np.testing.assert_array_equal(window(part), whole[..., start : start + 3000], err_msg=f"{mode} {factor}")
+
+
+def test_what_does_not_repeat_itself_has_its_own_tables() -> None:
+    x = np.zeros((1, 1, 262144), np.float32)
+    for more in ({"scale_factor": 1.5}, {"size": 300001}, {"size": 524288, "align_corners": True}):
+        plan = upsample.plan(x.shape, x.dtype, mode="linear", **more)
+        text = kernel_for(plan, x, "cpu").explain()
+        assert "with one table" not in text
+        assert "at each call" not in text
+
+
+def test_large_tables_are_kept_within_a_limit() -> None:
+    rng = np.random.default_rng(18)
+    before, plans, texts = skeleton.kept_tables(), [], []
+    for size in range(500001, 500016):
+        x = rng.random((1, 1, size), dtype=np.float32)
+        plan = upsample.plan(x.shape, x.dtype, size=size + 222222, mode="linear")
+        texts.append(kernel_for(plan, x, "cpu").explain())
+        plans.append((plan, x, plan(x)))
+        assert skeleton.kept_tables() <= 256 << 20
+    assert skeleton.kept_tables() > before
+    assert "at each call" in texts[-1]
+    assert "at each call" not in texts[0]
+    plan, x, last = plans[-1]
+    np.testing.assert_array_equal(last, upsample.interpolate(x, plan.out_shape[2], mode="linear", backend="cpu"))
+    del plan, plans
+    gc.collect()
+    assert skeleton.kept_tables() == before
+
+
+def test_sums_of_wide_adjoints_are_made_once() -> None:
+    rng = np.random.default_rng(19)
+    times = []
+    for size in (60000, 240000):
+        plan = upsample.plan((size, 6), "float64", size=(2, 4), mode="lanczos", antialias=True, layout="HW")
+        g = rng.standard_normal((2, 4))
+        best = math.inf
+        for _ in range(3):
+            start = time.perf_counter()
+            found = plan.T(g)
+            best = min(best, time.perf_counter() - start)
+        times.append(best)
+        np.testing.assert_allclose(found, upsample.interpolate_backward(
+            g, (size, 6), (2, 4), mode="lanczos", antialias=True, layout="HW", backend="reference"), atol=1e-15)  # fmt: skip
+    assert times[1] < 9 * times[0]  # 4 where every sum is made once, 16 where it is made for every part of the axis
+
+
+@pytest.mark.parametrize("dtype", ["float16", "float32", "float64"])
+@pytest.mark.parametrize("layout", [None, "NHWC", "NWC", "NDHWC", "WHNC"])
+@pytest.mark.parametrize("name", LEVELS)
+def test_gradients_of_global_means(name: str, layout: str | None, dtype: str, level: Any) -> None:
+    level(name)
+    shape = (3, 5, 7, 6) if layout is None else (3, 5, 7, 6, 4)[: len(layout)]
+    plan = upsample.plan(shape, dtype, size=1, mode="area", layout=layout).T
+    g = np.random.default_rng(20).standard_normal(plan.shape).astype(dtype)
+    assert "one weight" in kernel_for(plan, g, "cpu").explain()
+    acc = np.float64 if dtype == "float64" else np.float32
+    want = g.astype(acc)
+    for step in plan.passes:
+        want = want * acc(step.map.taps()[2].flat[0])
+    want = np.broadcast_to(want.astype(dtype), plan.out_shape)
+    np.testing.assert_array_equal(plan(g), want)
+    room = np.full([s + 2 for s in shape], 9, dtype)
+    inside = tuple(slice(1, -1) for _ in shape)
+    plan(g, out=room[inside])
+    np.testing.assert_array_equal(room[inside], want)
+    room[inside] = 9
+    assert (room == 9).all()

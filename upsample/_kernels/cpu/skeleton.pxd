@@ -152,7 +152,7 @@ cdef struct job:
 cdef class Prepared:
     cdef job j
     cdef char *tables
-    cdef int64_t table_bytes
+    cdef int64_t large_tables   # bytes, where they count
 
 
 cdef struct strides3:

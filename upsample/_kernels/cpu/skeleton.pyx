@@ -66,6 +66,11 @@ def pool_info():
     return pool_get()
 
 
+def kept_tables():
+    """Bytes of the large tables that kernels keep."""
+    return add_tables(0)
+
+
 def stream_fill(cnp.ndarray out not None, cnp.ndarray block not None):
     """Fill `out` with repeats of `block` past the cache; False where the level has no such stores.
 
@@ -90,6 +95,8 @@ cdef enum:
     TABLE_OUTPUTS = 65536       # longer maps are tabulated tile by tile
     TABLE_WEIGHTS = 1 << 19     # and so are those with more weights than this
     TABLE_BYTES = 64 << 20      # of a row's tables, where they are kept
+    LARGE_TABLE = 1 << 22       # from here on a job's tables count,
+    TABLES_BYTES = 256 << 20    # and all jobs together keep no more of such
     REPEAT_SAMPLES = 8192       # of a tile whose table serves others
     TILE_SAMPLES = 65536
     RING_BYTES = 1 << 20
@@ -829,15 +836,38 @@ cdef void execute_parallel(const job *j, const char *x, const strides3 *sx, char
 
 # ---- preparing a job ------------------------------------------------------
 
+cdef extern from *:
+    """
+    static int64_t kept_tables;
+    static int64_t add_tables(int64_t bytes) { return __atomic_add_fetch(&kept_tables, bytes, __ATOMIC_RELAXED); }
+    """
+    int64_t add_tables(int64_t bytes)
+
+
 cdef class Prepared:
     """A job and the memory that it owns."""
 
     def __cinit__(self):
         memset(&self.j, 0, sizeof(job))
         self.tables = NULL
+        self.large_tables = 0
 
     def __dealloc__(self):
         free(self.tables)
+        add_tables(-self.large_tables)
+
+
+cdef bint may_keep(Prepared p, int64_t bytes_) except -1:
+    """Whether tables of so many bytes are kept; p has them on its account from then on."""
+    if bytes_ < LARGE_TABLE:
+        return True
+    if bytes_ > TABLE_BYTES:
+        return False
+    if add_tables(bytes_) > TABLES_BYTES:
+        add_tables(-bytes_)
+        return False
+    p.large_tables = bytes_
+    return True
 
 
 cdef void set_axis(axis_job *a, AxisMap m, int64_t n) except *:
@@ -970,7 +1000,7 @@ def prepare(str dtype, int64_t sample, int64_t outer, int64_t inner, sizes, maps
     # tables that are kept
     keep = {}
     cdef int64_t tables = table_of(j, j.tiles - 1) + 1
-    cdef bint keep_w = not j.long_taps and tables <= TABLE_BYTES // row_table_bytes(j, j.tile)
+    cdef bint keep_w = not j.long_taps and tables < TABLE_BYTES and may_keep(p, tables * row_table_bytes(j, j.tile))
     if not keep_w:
         j.repeat = 0
     bytes_ = 64
@@ -987,7 +1017,6 @@ def prepare(str dtype, int64_t sample, int64_t outer, int64_t inner, sizes, maps
     p.tables = <char *>malloc(bytes_ + build + 64)
     if p.tables == NULL:
         raise MemoryError(f"no memory for tables of {bytes_} bytes")
-    p.table_bytes = bytes_ + build + 64
     memset(<char *>align64(<int64_t>p.tables) + bytes_ - 64, 0, build)
     cdef char *base = <char *>align64(<int64_t>p.tables)
     cdef double *scratch = <double *>(base + bytes_ - 64)
@@ -1291,6 +1320,10 @@ cdef class CpuKernel:
         cdef const job *j = &self.p.j
         text = (f"level {j.level.name.decode()}, outer={j.outer} D={j.d.n}->{j.d.m} H={j.h.n}->{j.h.m} "
                 f"W={j.w.n}->{j.w.m} inner={j.inner}, W pass: {path_name(j)}, {j.tiles} tile(s) of {j.tile}")
+        if j.repeat:
+            text += f" ({j.repeat_hi - j.repeat_lo} with one table)"
+        elif j.tile_taps == NULL:
+            text += " (tables made at each call)"
         if not j.copies:
             text += f", ring {j.ring_d}x{j.ring_h} rows of {j.row_bytes} bytes"
         text += f", {j.scratch_bytes} bytes of scratch per thread"
