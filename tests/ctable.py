@@ -22,6 +22,7 @@ DTYPES = ("float32", "float64", "float16", "bfloat16", "uint8", "int8", "uint16"
 RAW = len(DTYPES)
 MODES = ("nearest", "nearest-exact", "linear", "bilinear", "bicubic", "trilinear", "cubic", "area", "lanczos")
 SIZE, SCALE = 1, 2
+CANARY = 8192  # bytes behind the scratch that nothing may write
 
 Axes = c.c_int64 * MAX_NDIM
 Spatial = c.c_int64 * 3
@@ -200,20 +201,24 @@ class Kernel:
 
         def work_off() -> None:
             # garbage, at an odd address: neither content nor alignment of scratch matters
-            scratch = np.full(self.info.scratch_bytes + 1, 0x5A, np.uint8)[1:]
+            size = self.info.scratch_bytes
+            scratch = np.full(size + 1 + CANARY, 0x5A, np.uint8)[1:]
             while ranges:
                 try:
                     lo, hi = ranges.pop()
                 except IndexError:
-                    return
+                    break
                 codes.append(self.execute(source, target, lo, hi, scratch))
+            beyond.append(int(np.count_nonzero(scratch[size:] != 0x5A)))
 
+        beyond: list[int] = []
         pool = [threading.Thread(target=work_off) for _ in range(threads)]
         for thread in pool:
             thread.start()
         for thread in pool:
             thread.join()
         assert set(codes) <= {OK}, codes
+        assert set(beyond) == {0}, "bytes behind the scratch were written"
 
 
 def made(w: Work) -> Kernel | Refused:

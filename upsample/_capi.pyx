@@ -283,7 +283,7 @@ cdef int32_t create(const upsample_work *work, upsample_kernel **kernel, char *m
             status = status_of(error)
             text = str(error)
             if status == UPSAMPLE_ERROR_INTERNAL or status == UPSAMPLE_ERROR_INTERRUPTED:
-                text = f"{text_of(status).decode()}: {type(error).__name__} {text}"
+                text = f"{text_of(status).decode()}: {error!r}"
             say(message, message_size, text.encode("utf-8", "replace"))
         except BaseException:
             pass
