@@ -224,7 +224,7 @@ __attribute__((weak, visibility("hidden"))) const upsample_table *upsample_api =
 
 #ifndef UPSAMPLE_NO_PYTHON
 /* For upsample_import(): an ImportError, of which the exception that is set becomes the cause. */
-static inline void upsample_no_table(void)
+static inline void upsample_private_no_table(void)
 {
     PyObject *type, *cause, *trace, *error;
     PyErr_Fetch(&type, &cause, &trace);
@@ -258,7 +258,7 @@ static inline int upsample_import(void)
         Py_DECREF(module);              /* sys.modules keeps it */
         t = (const upsample_table *)PyCapsule_Import(UPSAMPLE_CAPSULE, 0);
         if (t == NULL) {
-            upsample_no_table();
+            upsample_private_no_table();
             return -1;
         }
     }
