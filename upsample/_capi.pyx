@@ -252,7 +252,7 @@ cdef int32_t table_create(const upsample_work *work, upsample_kernel **kernel, c
         say(message, message_size, "work is a null pointer")
         return UPSAMPLE_ERROR_ARGUMENT
     if has_ended or not Py_IsInitialized():
-        say(message, message_size, "Python has ended: kernels are made while it runs")
+        say(message, message_size, "Python has ended: kernels are made while it runs for the first time")
         return UPSAMPLE_ERROR_NOT_IMPORTED
     return create(work, kernel, message, message_size)
 

@@ -3,8 +3,8 @@
 Call `upsample_import` once when your module is initialised, with the GIL.  `upsample_create` takes the GIL by
 itself; everything else runs without it.  `upsample_describe` fills a description from a typed memoryview.
 """
-cimport libc.stdint as _c
-cimport libc.string as _string
+cimport libc.stdint                     # (by these names: whoever cimports * gets what is cimported here)
+cimport libc.string
 
 
 cdef extern from "upsample.h" nogil:
@@ -21,53 +21,54 @@ cdef extern from "upsample.h" nogil:
         UPSAMPLE_NUMERICS_TORCH, UPSAMPLE_NUMERICS_EXACT
         UPSAMPLE_SIZE, UPSAMPLE_SCALE
     ctypedef struct upsample_work:
-        _c.int64_t struct_size
-        _c.int32_t ndim, dtype
-        _c.int64_t itemsize
-        _c.int64_t shape[8]
-        _c.int64_t strides[8]
-        _c.int64_t out_strides[8]
-        _c.int32_t has_strides, has_out_strides
+        libc.stdint.int64_t struct_size
+        libc.stdint.int32_t ndim, dtype
+        libc.stdint.int64_t itemsize
+        libc.stdint.int64_t shape[8]
+        libc.stdint.int64_t strides[8]
+        libc.stdint.int64_t out_strides[8]
+        libc.stdint.int32_t has_strides, has_out_strides
         char layout[16]
-        _c.int32_t mode, align_corners, antialias, recompute_scale_factor, numerics, given
-        _c.int64_t size[3]
+        libc.stdint.int32_t mode, align_corners, antialias, recompute_scale_factor, numerics, given
+        libc.stdint.int64_t size[3]
         double scale[3]
-        _c.int64_t window_start[3]
-        _c.int64_t window_stop[3]
-        _c.int32_t has_window, reserved, transposed, fresh_output
+        libc.stdint.int64_t window_start[3]
+        libc.stdint.int64_t window_stop[3]
+        libc.stdint.int32_t has_window, reserved, transposed, fresh_output
     ctypedef struct upsample_info:
-        _c.int64_t struct_size
-        _c.int32_t ndim, alignment
-        _c.int64_t in_shape[8]
-        _c.int64_t in_strides[8]
-        _c.int64_t out_shape[8]
-        _c.int64_t out_strides[8]
-        _c.int64_t in_start[3]
-        _c.int64_t in_bytes, out_bytes, units, scratch_bytes
+        libc.stdint.int64_t struct_size
+        libc.stdint.int32_t ndim, alignment
+        libc.stdint.int64_t in_shape[8]
+        libc.stdint.int64_t in_strides[8]
+        libc.stdint.int64_t out_shape[8]
+        libc.stdint.int64_t out_strides[8]
+        libc.stdint.int64_t in_start[3]
+        libc.stdint.int64_t in_bytes, out_bytes, units, scratch_bytes
     ctypedef struct upsample_kernel:
         pass
     ctypedef struct upsample_table:
-        _c.int32_t major, minor
-        _c.int64_t table_size, work_size, info_size
+        libc.stdint.int32_t major, minor
+        libc.stdint.int64_t table_size, work_size, info_size
         const char *version
-        _c.int32_t (*create)(const upsample_work *work, upsample_kernel **kernel, char *message,
-                          _c.int64_t message_size) noexcept nogil
-        _c.int32_t (*query)(const upsample_kernel *kernel, upsample_info *info) noexcept nogil
-        _c.int32_t (*execute)(const upsample_kernel *kernel, const void *x, void *out, void *scratch, _c.int64_t unit_lo,
-                           _c.int64_t unit_hi) noexcept nogil
+        libc.stdint.int32_t (*create)(const upsample_work *work, upsample_kernel **kernel, char *message,
+                                      libc.stdint.int64_t message_size) noexcept nogil
+        libc.stdint.int32_t (*query)(const upsample_kernel *kernel, upsample_info *info) noexcept nogil
+        libc.stdint.int32_t (*execute)(const upsample_kernel *kernel, const void *x, void *out, void *scratch,
+                                       libc.stdint.int64_t unit_lo, libc.stdint.int64_t unit_hi) noexcept nogil
         upsample_kernel *(*retain)(upsample_kernel *kernel) noexcept nogil
         void (*release)(upsample_kernel *kernel) noexcept nogil
-        const char *(*error_text)(_c.int32_t status) noexcept nogil
+        const char *(*error_text)(libc.stdint.int32_t status) noexcept nogil
 
-    _c.int32_t upsample_create(const upsample_work *work, upsample_kernel **kernel, char *message,
-                            _c.int64_t message_size) noexcept
-    _c.int32_t upsample_query(const upsample_kernel *kernel, upsample_info *info) noexcept
-    _c.int32_t upsample_execute(const upsample_kernel *kernel, const void *x, void *out, void *scratch, _c.int64_t unit_lo,
-                             _c.int64_t unit_hi) noexcept
+    libc.stdint.int32_t upsample_create(const upsample_work *work, upsample_kernel **kernel, char *message,
+                                        libc.stdint.int64_t message_size) noexcept
+    libc.stdint.int32_t upsample_query(const upsample_kernel *kernel, upsample_info *info) noexcept
+    libc.stdint.int32_t upsample_execute(const upsample_kernel *kernel, const void *x, void *out, void *scratch,
+                                         libc.stdint.int64_t unit_lo, libc.stdint.int64_t unit_hi) noexcept
     upsample_kernel *upsample_retain(upsample_kernel *kernel) noexcept
     void upsample_release(upsample_kernel *kernel) noexcept
-    const char *upsample_error_text(_c.int32_t status) noexcept
-    _c.int64_t upsample_first_unit(_c.int64_t units, _c.int64_t part, _c.int64_t parts) noexcept
+    const char *upsample_error_text(libc.stdint.int32_t status) noexcept
+    libc.stdint.int64_t upsample_first_unit(libc.stdint.int64_t units, libc.stdint.int64_t part,
+                                            libc.stdint.int64_t parts) noexcept
 
 
 # (apart, because it needs the GIL)
@@ -79,10 +80,10 @@ cdef extern from "upsample.h":
 ctypedef fused upsample_sample:
     float
     double
-    _c.uint8_t
-    _c.int8_t
-    _c.uint16_t
-    _c.int16_t
+    libc.stdint.uint8_t
+    libc.stdint.int8_t
+    libc.stdint.uint16_t
+    libc.stdint.int16_t
 
 
 cdef inline void upsample_describe(upsample_work *work, const upsample_sample *first, const Py_ssize_t *shape,
@@ -92,7 +93,7 @@ cdef inline void upsample_describe(upsample_work *work, const upsample_sample *f
     `first` tells the dtype only.  Mode, sizes or scales and all else are for the caller to set afterwards.
     """
     cdef int i
-    _string.memset(work, 0, sizeof(upsample_work))
+    libc.string.memset(work, 0, sizeof(upsample_work))
     work.struct_size = sizeof(upsample_work)
     work.ndim, work.has_strides = ndim, 1
     for i in range(min(ndim, UPSAMPLE_MAX_NDIM)):
@@ -101,11 +102,11 @@ cdef inline void upsample_describe(upsample_work *work, const upsample_sample *f
         work.dtype = UPSAMPLE_FLOAT32
     elif upsample_sample is double:
         work.dtype = UPSAMPLE_FLOAT64
-    elif upsample_sample is _c.uint8_t:
+    elif upsample_sample is libc.stdint.uint8_t:
         work.dtype = UPSAMPLE_UINT8
-    elif upsample_sample is _c.int8_t:
+    elif upsample_sample is libc.stdint.int8_t:
         work.dtype = UPSAMPLE_INT8
-    elif upsample_sample is _c.uint16_t:
+    elif upsample_sample is libc.stdint.uint16_t:
         work.dtype = UPSAMPLE_UINT16
     else:
         work.dtype = UPSAMPLE_INT16

@@ -1,4 +1,4 @@
-"""The binary interface: declarations, sizes, offsets, the table's order and the numbers of enumerations, beside a snapshot.
+"""The binary interface: declarations, sizes, offsets, the table's order, numbers of enumerations, beside a snapshot.
 
 ``abi.json`` has one entry per version of the interface. What a version had keeps its place in all later ones of
 the same major number; the newest is what the header says now. After appending to a structure or an enumeration:
@@ -32,11 +32,14 @@ SNAPSHOT = HERE / "abi.json"
 HEADER = Path(building.INCLUDE) / "upsample.h"
 STRUCTS = ("upsample_work", "upsample_info", "upsample_table")
 # What all major versions share, so that each can name the other.
-SHARED = ("UPSAMPLE_CAPSULE", *(f"upsample_table.{n}" for n in "major minor table_size work_size info_size version".split()))
+SHARED = (
+    "UPSAMPLE_CAPSULE", "upsample_table.major", "upsample_table.minor", "upsample_table.table_size",
+    "upsample_table.work_size", "upsample_table.info_size", "upsample_table.version",
+)  # fmt: skip
 
 
 def names(text: str) -> tuple[str, dict[str, str]]:
-    """Everything in a header that has a place or a number, as the macros that abi.c expands; and the declarations' words.
+    """Everything in a header that has a place or a number, as abi.c's macros; and the declarations' words.
 
     A changed type of the same size, of a field or of an argument, shows in the words alone.
     """
@@ -148,7 +151,11 @@ def test_a_swapped_field_is_seen(
         ("double scale[3]; ", "int64_t scale[3];", "upsample_work.scale was [288, 24, 'double scale[3]']"),
         ('"upsample._capi.table"', '"upsample._capi.other"', "UPSAMPLE_CAPSULE was upsample._capi.table"),
         ("(*error_text)(int32_t status)", "(*error_text)(int64_t status)", "upsample_table.error_text was [80, 8, "),
-        ("int64_t upsample_first_unit(int64_t units", "int64_t upsample_first_unit(int32_t units", "upsample_first_unit() was"),
+        (
+            "int64_t upsample_first_unit(int64_t units",
+            "int64_t upsample_first_unit(int32_t units",
+            "upsample_first_unit() was",
+        ),
         ("    int32_t major, minor;", "    int32_t minor, major;", "upsample_table.major was [0, 4, "),
         ("int64_t itemsize;", "int32_t itemsize;", "upsample_work.itemsize was [16, 8, "),
     ],
@@ -242,7 +249,9 @@ def test_a_module_of_version_1_0_runs_with_a_library_of_1_1(tmp_path: Path) -> N
     said = building.run([sys.executable, "-c", code], tmp_path, PYTHONPATH=path)
     # what the library says of itself, and that a query leaves the caller's size and the bytes behind it as they are
     assert said == "(0, 1, 0) (1, 1, 384, 344, 328, 1)\n"
-    now = building.run([sys.executable, "-c", code], tmp_path, PYTHONPATH=os.pathsep.join((str(tmp_path), building.PATHS)))
+    now = building.run(
+        [sys.executable, "-c", code], tmp_path, PYTHONPATH=os.pathsep.join((str(tmp_path), building.PATHS))
+    )
     assert now == "(0, 1, 0) (1, 0, 376, 328, 328, 1)\n"
 
 

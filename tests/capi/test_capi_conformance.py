@@ -265,7 +265,7 @@ def test_outputs_that_are_written_past_the_cache() -> None:
 @pytest.mark.parametrize("mode", ["nearest", "bilinear", "bicubic"])
 @pytest.mark.parametrize("shape", [(12, 3, 128, 128), (2, 3, 500, 512)])
 def test_padded_images_and_planes_of_a_large_output(shape: tuple[int, ...], mode: str) -> None:
-    """More blocks than one, of less than 32 MiB each and of more: streamed, and nothing behind the scratch is written."""
+    """More blocks than one, of less than 32 MiB and of more: streamed, and no byte behind the scratch is written."""
     n, c, h, w = shape
     padded = np.zeros((n, c + 1, h + 2, w), np.float32)
     x = padded[:, :c, :h]

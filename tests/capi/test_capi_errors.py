@@ -58,9 +58,9 @@ WRONG: list[tuple[ctable.Work, int, str]] = [
     (changed(good(), "fresh_output", 7), ctable.ARGUMENT, "fresh_output"),
     (changed(good(), "reserved", 1), ctable.ARGUMENT, "reserved must be 0, got 1"),
     (changed(good(), "has_strides", 2), ctable.ARGUMENT, "has_strides must be 0 or 1, got 2"),
-    (changed(good(strides=(0, 0, 64, 4)), "has_strides", 0), ctable.ARGUMENT, "strides must be 0 where has_strides is 0"),
+    (changed(good(strides=(0, 0, 64, 4)), "has_strides", 0), ctable.ARGUMENT, "strides must be 0 where has_st"),
     (changed(good(out_strides=(0, 0, 0, 4)), "has_out_strides", 0), ctable.ARGUMENT, "out_strides must be 0 where"),
-    (changed(good(window_stop=(4, 4)), "has_window", 0), ctable.ARGUMENT, "window_stop must be 0 where has_window is 0"),
+    (changed(good(window_stop=(4, 4)), "has_window", 0), ctable.ARGUMENT, "window_stop must be 0 where"),
     (changed(good(window_start=(4, 4)), "has_window", 0), ctable.ARGUMENT, "window_start must be 0 where"),
     (changed(good(), "has_window", 1), ctable.VALUE, "non-empty"),
     (changed(good(), "has_strides", 1), ctable.LAYOUT, "axis 3 is not dense"),
@@ -139,7 +139,13 @@ def test_scratch_of_the_largest_reductions_is_a_number(mode: str, antialias: int
     """Nearly 2**47 bytes that are one: sizes in the kernel stay within 64 bits, or there is no kernel."""
     n = int((2**47 / inner) ** 0.5)
     w = work(
-        (n, n, 1, inner), "uint8", layout="DHWC", strides=(0, 0, inner, 1), size=(1, 1, 1024), mode=mode, antialias=antialias
+        (n, n, 1, inner),
+        "uint8",
+        layout="DHWC",
+        strides=(0, 0, inner, 1),
+        size=(1, 1, 1024),
+        mode=mode,
+        antialias=antialias,
     )
     kernel = made(w)
     if isinstance(kernel, Refused):
@@ -391,7 +397,9 @@ def test_what_nobody_expects_has_a_code(error: BaseException, code: int, monkeyp
     assert refused.text.endswith(f": {error!r}")
 
 
-def test_an_error_within_the_error_is_still_a_code(monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]) -> None:
+def test_an_error_within_the_error_is_still_a_code(
+    monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
     """As in an interpreter whose modules are being taken apart: never OK without a kernel, nothing printed."""
     monkeypatch.delattr(_embed, "embed")
     monkeypatch.delattr(_embed, "LayoutError")
