@@ -171,6 +171,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         const size_t n = (size_t)(b.end - b.at) < sizeof *work ? (size_t)(b.end - b.at) : sizeof *work;
         memcpy(work, b.at, n);
         if (how & 2) work->struct_size = (int64_t)sizeof *work;
+        if (how & 4) work->has_strides &= 1, work->has_out_strides &= 1, work->has_window &= 1, work->reserved = 0;
         b.at += n;
     }
     memset(message, 0x7F, (size_t)room);

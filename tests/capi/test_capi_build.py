@@ -332,6 +332,9 @@ def test_the_cpp_example(tmp_path: Path) -> None:
     program = folder / "build" / "enlarge"
     for threads in (0, 1, 3):
         assert run([program, "--slabs", threads]) == "slabs equal the whole\n"
+    # more threads than there is room for: what cannot start is done by the caller
+    limited = ["bash", "-c", 'ulimit -v 3000000; exec "$@"', "limited", program, "--slabs", 2000]
+    assert run(limited) == "slabs equal the whole\n"
     picture = np.random.default_rng(0).integers(0, 256, (37, 53, 3), np.uint8)
     (folder / "in.ppm").write_bytes(b"P6\n53 37\n255\n" + picture.tobytes())
     run([program, "in.ppm", "out.ppm", 2.5, 3], folder)
