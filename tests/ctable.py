@@ -17,10 +17,12 @@ import upsample._capi
 
 MAX_NDIM = 8
 OK, ARGUMENT, VALUE, NOT_IMPLEMENTED, RUNTIME, MEMORY, LAYOUT, ALIGNMENT, UNITS, OVERLAP, UNSUPPORTED = range(11)
+NOT_IMPORTED, INTERNAL, INTERRUPTED = 11, 12, 13
 DTYPES = ("float32", "float64", "float16", "bfloat16", "uint8", "int8", "uint16", "int16")
 RAW = len(DTYPES)
 MODES = ("nearest", "nearest-exact", "linear", "bilinear", "bicubic", "trilinear", "cubic", "area", "lanczos")
 SIZE, SCALE = 1, 2
+CANARY = 8192  # bytes behind the scratch that nothing may write
 
 Axes = c.c_int64 * MAX_NDIM
 Spatial = c.c_int64 * 3
@@ -37,6 +39,8 @@ class Work(c.Structure):
         ("shape", Axes),
         ("strides", Axes),
         ("out_strides", Axes),
+        ("has_strides", c.c_int32),
+        ("has_out_strides", c.c_int32),
         ("layout", c.c_char * 16),
         ("mode", c.c_int32),
         ("align_corners", c.c_int32),
@@ -48,6 +52,8 @@ class Work(c.Structure):
         ("scale", c.c_double * 3),
         ("window_start", Spatial),
         ("window_stop", Spatial),
+        ("has_window", c.c_int32),
+        ("reserved", c.c_int32),
         ("transposed", c.c_int32),
         ("fresh_output", c.c_int32),
     )
@@ -130,12 +136,16 @@ def work(shape: tuple[int, ...], dtype: Any, **arguments: Any) -> Work:
     w.mode = MODES.index(arguments.pop("mode", "nearest"))
     w.numerics = int(arguments.pop("numerics", "torch") == "exact")
     w.shape[: len(shape)] = shape
-    for field in ("strides", "out_strides", "window_start", "window_stop"):
+    for field, flag in (
+        ("strides", "has_strides"),
+        ("out_strides", "has_out_strides"),
+        ("window_start", "has_window"),
+        ("window_stop", "has_window"),
+    ):
         value = arguments.pop(field, None)
         if value is not None:
-            if field == "strides" and not any(value):  # all zero would mean C order: one sample's stride is free
-                value = [np.dtype(dtype).itemsize * (n == 1) for n in shape]
             getattr(w, field)[: len(value)] = value
+            setattr(w, flag, 1)
     for field, value in arguments.items():
         setattr(w, field, int(value or 0))
     return w
@@ -191,20 +201,24 @@ class Kernel:
 
         def work_off() -> None:
             # garbage, at an odd address: neither content nor alignment of scratch matters
-            scratch = np.full(self.info.scratch_bytes + 1, 0x5A, np.uint8)[1:]
+            size = self.info.scratch_bytes
+            scratch = np.full(size + 1 + CANARY, 0x5A, np.uint8)[1:]
             while ranges:
                 try:
                     lo, hi = ranges.pop()
                 except IndexError:
-                    return
+                    break
                 codes.append(self.execute(source, target, lo, hi, scratch))
+            beyond.append(int(np.count_nonzero(scratch[size:] != 0x5A)))
 
+        beyond: list[int] = []
         pool = [threading.Thread(target=work_off) for _ in range(threads)]
         for thread in pool:
             thread.start()
         for thread in pool:
             thread.join()
         assert set(codes) <= {OK}, codes
+        assert set(beyond) == {0}, "bytes behind the scratch were written"
 
 
 def made(w: Work) -> Kernel | Refused:

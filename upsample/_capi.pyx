@@ -27,9 +27,13 @@ NUMERICS = ("torch", "exact")
 
 cdef enum:
     MOST_BLOCKS = 8
+    # what version 1.0 of the interface had: callers of every 1.x bring this much at least
+    LEAST_WORK = 376
+    LEAST_INFO = 328
 
 cdef extern from "Python.h" nogil:
     int Py_IsInitialized()
+    int Py_AtExit(void (*f)() noexcept nogil)
 
 cdef extern from *:
     """
@@ -52,6 +56,7 @@ cdef extern from *:
             "the installed upsample cannot do this yet",
             "upsample_import() was not called, or failed",
             "a bug in upsample: please report it",
+            "a signal came while the kernel was made",
         };
         const int32_t known = (int32_t)(sizeof texts / sizeof *texts);
         return 0 <= status && status < known ? texts[status] : "there is no such code";
@@ -107,8 +112,14 @@ cdef tuple _numbers(const int64_t *values, int n):
     return tuple([values[i] for i in range(n)])
 
 
-cdef bint _any(const int64_t *values, int n):
-    return any(values[i] != 0 for i in range(n))
+cdef _given(bint there, const int64_t *values, int n, flag, fields):
+    """The numbers, or None where a flag says that there are none: numbers without it are an oversight."""
+    if there:
+        return _numbers(values, n)
+    for i in range(n):
+        if values[i] != 0:
+            raise _Argument(f"{fields} must be 0 where {flag} is 0, got {_numbers(values, n)}")
+    return None
 
 
 def _named(int32_t value, names, field):
@@ -131,9 +142,6 @@ cdef dtype_of(const upsample_work *w):
 cdef embedded(const upsample_work *w):
     """The description in Python's words, resolved."""
     cdef int ndim = w.ndim
-    if w.struct_size != sizeof(upsample_work):
-        raise _Argument(f"struct_size must be {sizeof(upsample_work)}, sizeof(upsample_work) in version "
-                        f"{UPSAMPLE_API_MAJOR}.{UPSAMPLE_API_MINOR} of the interface, got {w.struct_size}")
     if not 1 <= ndim <= UPSAMPLE_MAX_NDIM:
         raise _Argument(f"ndim must be from 1 to {UPSAMPLE_MAX_NDIM}, got {ndim}")
     shape = _numbers(w.shape, ndim)
@@ -141,10 +149,14 @@ cdef embedded(const upsample_work *w):
         raise _Argument(f"shape has a negative size: {shape}")
     flags = {}
     for name, value in (("align_corners", w.align_corners), ("antialias", w.antialias), ("transposed", w.transposed),
-                        ("recompute_scale_factor", w.recompute_scale_factor), ("fresh_output", w.fresh_output)):
+                        ("recompute_scale_factor", w.recompute_scale_factor), ("fresh_output", w.fresh_output),
+                        ("has_strides", w.has_strides), ("has_out_strides", w.has_out_strides),
+                        ("has_window", w.has_window)):
         if value not in (0, 1):
             raise _Argument(f"{name} must be 0 or 1, got {value}")
         flags[name] = value == 1
+    if w.reserved != 0:
+        raise _Argument(f"reserved must be 0, got {w.reserved}")
     text = w.layout[:sizeof(w.layout)].partition(b"\0")
     if not text[1]:
         raise _Argument("layout has no terminating zero")
@@ -154,13 +166,15 @@ cdef embedded(const upsample_work *w):
         raise _Argument(f"layout must be ASCII letters, got {text[0]}") from None
     if not 0 <= w.given <= UPSAMPLE_SIZE | UPSAMPLE_SCALE:
         raise _Argument(f"given must be UPSAMPLE_SIZE or UPSAMPLE_SCALE, got {w.given}")
+    start = _given(w.has_window, w.window_start, 3, "has_window", "window_start")
+    stop = _given(w.has_window, w.window_stop, 3, "has_window", "window_stop")
     # more axes than three have no numbers of their own: the front end says that there are too many
     cdef int rank = len([c for c in layout if c in "DHW"]) if layout else max(ndim - 2, 0)
     return _embed.embed(
         shape,
         dtype_of(w),
-        _numbers(w.strides, ndim) if _any(w.strides, ndim) else None,
-        _numbers(w.out_strides, ndim) if _any(w.out_strides, ndim) else None,
+        _given(w.has_strides, w.strides, ndim, "has_strides", "strides"),
+        _given(w.has_out_strides, w.out_strides, ndim, "has_out_strides", "out_strides"),
         layout,
         {
             "size": tuple([w.size[min(i, 2)] for i in range(rank)]) if w.given & UPSAMPLE_SIZE else None,
@@ -171,13 +185,20 @@ cdef embedded(const upsample_work *w):
             "antialias": flags["antialias"],
             "numerics": _named(w.numerics, NUMERICS, "numerics"),
         },
-        (_numbers(w.window_start, 3), _numbers(w.window_stop, 3))
-        if _any(w.window_start, 3) or _any(w.window_stop, 3) else None,
+        (start, stop) if w.has_window else None,
         flags["transposed"],
     )
 
 
-cdef kernel_data *made(const upsample_work *w) except NULL:
+cdef kernel_data *made(const upsample_work *given) except NULL:
+    cdef upsample_work known                            # later fields than the caller's count as zero
+    cdef const upsample_work *w = &known
+    cdef int64_t size = given.struct_size
+    if not LEAST_WORK <= size <= <int64_t>sizeof(upsample_work):
+        raise _Argument(f"struct_size must be from {LEAST_WORK} to {sizeof(upsample_work)}, sizeof(upsample_work) in "
+                        f"version {UPSAMPLE_API_MAJOR}.{UPSAMPLE_API_MINOR} of the interface, got {size}")
+    memset(&known, 0, sizeof(upsample_work))
+    memcpy(&known, given, size)
     e = embedded(w)
     cdef kernel_data *k = <kernel_data *>malloc(sizeof(kernel_data))
     if k == NULL:
@@ -207,17 +228,22 @@ cdef kernel_data *made(const upsample_work *w) except NULL:
     for i, one in enumerate(e.blocks):
         k.block[i].size, k.block[i].x, k.block[i].out = one
         info.units *= k.block[i].size
-    info.scratch_bytes = k.j.scratch_bytes + 64         # room to align it
-    cdef int64_t written = k.j.sample
-    for i in range(w.ndim):
-        written *= info.out_shape[i]
+    cdef int64_t block = k.j.outer * k.j.d.m * k.j.h.m * k.j.w.m * k.j.inner * k.j.sample, written = block
+    for i in range(k.blocks):
+        written *= k.block[i].size
     k.so.stream = not w.fresh_output and written >= STREAM_BYTES and k.j.level.stream_row != NULL
+    if k.so.stream and block < STREAM_BYTES:
+        # the job knows one block only, and has made no room for the two rows that are streamed from
+        k.j.at_row = k.j.scratch_bytes
+        k.j.scratch_bytes += 2 * ((k.j.tile * k.j.inner * k.j.sample + 63) & ~<int64_t>63) + 64
+    info.scratch_bytes = k.j.scratch_bytes + 64         # room to align it
     return k
 
 
 cdef int32_t table_create(const upsample_work *work, upsample_kernel **kernel, char *message,
                           int64_t message_size) noexcept nogil:
-    say(message, message_size, "")
+    if message != NULL and message_size > 0:
+        message[0] = 0
     if kernel == NULL:
         say(message, message_size, "kernel is a null pointer")
         return UPSAMPLE_ERROR_ARGUMENT
@@ -225,10 +251,18 @@ cdef int32_t table_create(const upsample_work *work, upsample_kernel **kernel, c
     if work == NULL:
         say(message, message_size, "work is a null pointer")
         return UPSAMPLE_ERROR_ARGUMENT
-    if not Py_IsInitialized():
-        say(message, message_size, "Python has ended: kernels are made while it runs")
+    if has_ended or not Py_IsInitialized():
+        say(message, message_size, "Python has ended: kernels are made while it runs for the first time")
         return UPSAMPLE_ERROR_NOT_IMPORTED
     return create(work, kernel, message, message_size)
+
+
+cdef bint has_ended = False     # so has the interpreter that this module was loaded by
+
+
+cdef void end() noexcept nogil:
+    global has_ended
+    has_ended = True
 
 
 cdef int32_t create(const upsample_work *work, upsample_kernel **kernel, char *message,
@@ -236,24 +270,28 @@ cdef int32_t create(const upsample_work *work, upsample_kernel **kernel, char *m
     cdef PyObject *kind
     cdef PyObject *value
     cdef PyObject *trace
-    cdef int32_t status = UPSAMPLE_OK
+    cdef int32_t status = UPSAMPLE_ERROR_INTERNAL
     PyErr_Fetch(&kind, &value, &trace)      # the caller may be handling an error of its own
     try:
         kernel[0] = <upsample_kernel *>made(work)
+        status = UPSAMPLE_OK
     except BaseException as error:
-        status = status_of(error)
-        if isinstance(error, KeyboardInterrupt):
-            PyErr_SetInterrupt()
         try:
-            text = str(error) if status != UPSAMPLE_ERROR_INTERNAL else f"{type(error).__name__}: {error}"
+            say(message, message_size, text_of(status))
+            if isinstance(error, KeyboardInterrupt):
+                PyErr_SetInterrupt()
+            status = status_of(error)
+            text = str(error)
+            if status == UPSAMPLE_ERROR_INTERNAL or status == UPSAMPLE_ERROR_INTERRUPTED:
+                text = f"{text_of(status).decode()}: {error!r}"
             say(message, message_size, text.encode("utf-8", "replace"))
         except BaseException:
-            say(message, message_size, text_of(status))
+            pass
     PyErr_Restore(kind, value, trace)
     return status
 
 
-cdef int32_t status_of(error):
+cdef int32_t status_of(error) except -1:
     for kinds, status in (
         (_Argument, UPSAMPLE_ERROR_ARGUMENT),
         (_embed.LayoutError, UPSAMPLE_ERROR_LAYOUT),
@@ -261,17 +299,23 @@ cdef int32_t status_of(error):
         (NotImplementedError, UPSAMPLE_ERROR_NOT_IMPLEMENTED),
         ((RuntimeError, OverflowError), UPSAMPLE_ERROR_RUNTIME),
         (MemoryError, UPSAMPLE_ERROR_MEMORY),
+        (Exception, UPSAMPLE_ERROR_INTERNAL),
     ):
         if isinstance(error, kinds):
             return status
-    return UPSAMPLE_ERROR_INTERNAL
+    return UPSAMPLE_ERROR_INTERRUPTED
 
 
 cdef int32_t table_query(const upsample_kernel *kernel, upsample_info *info) noexcept nogil:
     cdef const kernel_data *k = <const kernel_data *>kernel
-    if k == NULL or info == NULL or info.struct_size != sizeof(upsample_info):
+    cdef int64_t size
+    if k == NULL or info == NULL:
         return UPSAMPLE_ERROR_ARGUMENT
-    info[0] = k.info
+    size = info.struct_size
+    if not LEAST_INFO <= size <= <int64_t>sizeof(upsample_info):
+        return UPSAMPLE_ERROR_ARGUMENT
+    memcpy(info, &k.info, size)
+    info.struct_size = size
     return UPSAMPLE_OK
 
 
@@ -332,5 +376,8 @@ functions.info_size = sizeof(upsample_info)
 functions.version = version
 functions.create, functions.query, functions.execute = table_create, table_query, table_execute
 functions.retain, functions.release, functions.error_text = table_retain, table_release, table_error_text
+
+if Py_AtExit(end) < 0:
+    pass        # (no room: a second Py_Initialize() is not told apart)
 
 table = PyCapsule_New(&functions, "upsample._capi.table", NULL)

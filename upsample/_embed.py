@@ -19,8 +19,9 @@ from ._interpolate import _resolve
 from ._plan import Pass, Plan
 from .backends.cpu import job_for
 
-# No machine holds more, and products of a few such numbers still fit 64 bits in the kernels.
-MOST_BYTES = 2**56
+# No process maps more.  The kernels' sizes fit 64 bits below it: the ring of a reduction of D and H has up to four
+# rows, each of up to 1024 samples of 8 bytes, for every sample along D and H (2**2 * 2**10 * 2**3 * 2**47 = 2**62).
+MOST_BYTES = 2**47
 
 
 class LayoutError(ValueError):
@@ -91,6 +92,8 @@ def embed(
     if window is not None:
         start, stop = (v[: len(plan.spatial)] for v in window)
         in_start, _, plan = plan.window(start, stop)
+    if plan.features:
+        raise NotImplementedError(f"the cpu backend does not know {', '.join(sorted(plan.features))}")
     _check_bytes("input", plan.shape, plan.dtype.itemsize)
     _check_bytes("output", plan.out_shape, plan.dtype.itemsize)
     item = plan.dtype.itemsize
@@ -131,7 +134,8 @@ def _placed(plan: Plan, strides: tuple[int, ...], out_strides: tuple[int, ...], 
             raise RuntimeError(f"an {name} of shape {sizes} and strides {steps} is too large")
     if overlaps_itself(plan.out_shape, out_strides, item):
         raise ValueError(f"the output overlaps itself (strides {out_strides} for shape {plan.out_shape})")
-    dense = all(
+    # (the output does not overlap itself; an input may read samples twice and leave gaps)
+    dense = not overlaps_itself(plan.shape, strides, item) and all(
         hi - lo == math.prod(sizes) * item
         for sizes, (lo, hi) in zip((plan.shape, plan.out_shape), extents, strict=True)
     )

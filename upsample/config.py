@@ -7,6 +7,9 @@ there are not.
 from __future__ import annotations
 
 import argparse
+import os
+import shlex
+import subprocess
 import sysconfig
 from pathlib import Path
 
@@ -20,7 +23,7 @@ def main(arguments: list[str] | None = None) -> int:
     """Print what the options ask for."""
     parser = argparse.ArgumentParser(prog="python -m upsample.config", description="Paths for build systems.")
     answers = {
-        "includes": ("compiler flags for Python.h and upsample.h", " ".join(f"-I{folder}" for folder in includes())),
+        "includes": ("compiler flags for Python.h and upsample.h", _joined([f"-I{folder}" for folder in includes()])),
         "includedir": ("the folder of upsample.h", get_include()),
         "cmakedir": ("the folder of upsampleConfig.cmake, for upsample_DIR", str(SHARE / "cmake" / "upsample")),
         "pkgconfigdir": ("the folder of upsample.pc, for PKG_CONFIG_PATH", str(SHARE / "pkgconfig")),
@@ -35,6 +38,11 @@ def main(arguments: list[str] | None = None) -> int:
         if asked[name]:
             print(answer)
     return 0
+
+
+def _joined(words: list[str]) -> str:
+    """One line for the shell: a folder may have a space in its name."""
+    return shlex.join(words) if os.name == "posix" else subprocess.list2cmdline(words)
 
 
 def includes() -> list[str]:

@@ -46,9 +46,26 @@ static PyObject *with_import(PyObject *self, PyObject *unused)
     return Py_BuildValue("(iii)", (int)status, kept, (int)other);
 }
 
+/* The library's version and sizes; struct_size after a query, and whether the bytes behind the structure stayed. */
+static PyObject *sizes(PyObject *self, PyObject *unused)
+{
+    struct { upsample_info info; int64_t behind; } room = { UPSAMPLE_INFO_INIT, 77 };
+    char message[400];
+    int32_t status;
+    (void)self, (void)unused;
+    if (upsample_import() < 0) return NULL;
+    upsample_kernel *kernel = made(message, sizeof message, &status);
+    status = upsample_query(kernel, &room.info);
+    upsample_release(kernel);
+    return Py_BuildValue("(iiiiii)", (int)upsample_api->major, (int)upsample_api->minor, (int)upsample_api->work_size,
+                         (int)upsample_api->info_size, (int)room.info.struct_size,
+                         status == UPSAMPLE_OK && room.behind == 77 && room.info.ndim == 3);
+}
+
 static PyMethodDef methods[] = {
     { "without_import", without_import, METH_NOARGS, NULL },
     { "with_import", with_import, METH_NOARGS, NULL },
+    { "sizes", sizes, METH_NOARGS, NULL },
     { NULL, NULL, 0, NULL },
 };
 static struct PyModuleDef module = { PyModuleDef_HEAD_INIT, "checks", NULL, -1, methods, NULL, NULL, NULL, NULL };

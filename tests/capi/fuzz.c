@@ -18,7 +18,7 @@
 
 #define PROMISE(x) do { if (!(x)) { fprintf(stderr, "line %d: %s\n", __LINE__, #x); abort(); } } while (0)
 
-enum { MOST_BYTES = 1 << 22, MOST_UNITS = 1 << 14, CODES = 13 };
+enum { MOST_BYTES = 1 << 22, MOST_UNITS = 1 << 14, CODES = 14 };
 
 int LLVMFuzzerInitialize(int *argc, char ***argv);
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
@@ -93,6 +93,8 @@ static void plausible(upsample_work *w, bytes *b)
         if (v >= 248) memcpy(&w->scale[i], b->end - b->at >= 8 ? b->at : (const uint8_t *)"\0\0\0\0\0\0\xf8\x7f", 8);
     }
     const unsigned strides = next(b);
+    w->has_strides = w->has_out_strides = strides & 1, w->has_window = (strides & 6) == 6;
+    if (strides > 250) w->has_strides ^= 1, w->has_window ^= 1, w->reserved = strides == 255;
     const int ndim = w->ndim >= 1 && w->ndim <= UPSAMPLE_MAX_NDIM ? w->ndim : 0;
     if (strides & 1)
         for (int side = 0; side < 2; side++) {
@@ -169,6 +171,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         const size_t n = (size_t)(b.end - b.at) < sizeof *work ? (size_t)(b.end - b.at) : sizeof *work;
         memcpy(work, b.at, n);
         if (how & 2) work->struct_size = (int64_t)sizeof *work;
+        if (how & 4) work->has_strides &= 1, work->has_out_strides &= 1, work->has_window &= 1, work->reserved = 0;
         b.at += n;
     }
     memset(message, 0x7F, (size_t)room);

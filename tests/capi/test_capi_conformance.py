@@ -193,6 +193,31 @@ def test_gradients_are_those_of_plans(seed: int) -> None:
     assert out.tobytes() == plan.T(grad).tobytes()
 
 
+@given(st.integers(0, 2**31))
+@settings(max_examples=100)
+def test_a_window_of_a_gradient_has_the_bits_of_the_whole(seed: int) -> None:
+    (case,) = testing.random_cases(1, seed, dtypes=("float32", "float64", "float16"))
+    rng = np.random.default_rng(seed)
+    plan = upsample.plan(case.shape, np.dtype(case.dtype), **case.arguments)
+    grad = rng.normal(size=plan.out_shape).astype(case.dtype)
+    start, stop = [], []
+    for axis in plan.spatial:
+        start.append(int(rng.integers(0, plan.shape[axis])))
+        stop.append(int(rng.integers(start[-1] + 1, plan.shape[axis] + 1)))
+    kernel = ctable.Kernel(
+        ctable.work(case.shape, case.dtype, transposed=1, window_start=start, window_stop=stop, **case.arguments)
+    )
+    cut, piece = [slice(None)] * grad.ndim, [slice(None)] * grad.ndim
+    for i, axis in enumerate(plan.spatial):
+        first = kernel.info.in_start[i]
+        cut[axis], piece[axis] = slice(first, first + kernel.shape("in")[axis]), slice(start[i], stop[i])
+    part = np.ascontiguousarray(grad[tuple(cut)])
+    assert kernel.shape("in") == part.shape
+    out = kernel.new_output(grad.dtype)
+    kernel.run(part, out, threads=2, parts=3, seed=seed)
+    assert out.tobytes() == plan.T(grad)[tuple(piece)].tobytes()
+
+
 def test_a_long_signal_split_over_units() -> None:
     x = np.random.default_rng(0).integers(0, 256, 10**8, np.uint8).reshape(1, 1, -1)
     arguments = {"scale_factor": 1.25, "mode": "linear"}
@@ -231,6 +256,29 @@ def test_outputs_that_are_written_past_the_cache() -> None:
             out = memory[1:].view(raw.dtype).reshape(kernel.shape("out"))
             kernel.run(raw, out, threads=2, parts=3)
             assert out.tobytes() == upsample.interpolate(raw, scale_factor=scale).tobytes()
+
+
+@pytest.mark.parametrize("mode", ["nearest", "bilinear", "bicubic"])
+@pytest.mark.parametrize("shape", [(12, 3, 128, 128), (2, 3, 500, 512)])
+def test_padded_images_and_planes_of_a_large_output(shape: tuple[int, ...], mode: str) -> None:
+    """More blocks than one, of less than 32 MiB and of more: streamed, and no byte behind the scratch is written."""
+    n, c, h, w = shape
+    padded = np.zeros((n, c + 1, h + 2, w), np.float32)
+    x = padded[:, :c, :h]
+    x[...] = np.random.default_rng(0).random(x.shape, dtype=np.float32)
+    scale = 5.0 if h < 200 else 6.0
+    whole = np.zeros((n, c + 1, int(h * scale) + 1, int(w * scale)), np.float32)
+    out = whole[:, :c, : int(h * scale)]
+    kernel = ctable.Kernel(
+        ctable.work(x.shape, "float32", strides=x.strides, out_strides=out.strides, scale_factor=scale, mode=mode)
+    )
+    assert (out[0, 0].nbytes >= 32 << 20) is (h > 200)  # a block is a plane
+    assert out.nbytes >= 32 << 20
+    kernel.run(x, out, threads=2, parts=5)
+    with upsample.num_threads(1):
+        assert np.array_equal(out, upsample.interpolate(np.ascontiguousarray(x), scale_factor=scale, mode=mode))
+    assert not whole[:, c:].any()
+    assert not whole[:, :, int(h * scale) :].any()
 
 
 def test_bfloat16_needs_no_package() -> None:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import ctypes as c
+import dataclasses
+import signal
 import threading
 from typing import Any
 
@@ -13,6 +15,7 @@ from ctable import TABLE, Kernel, Refused, made, work
 
 import upsample
 import upsample._capi
+from upsample import _embed
 from upsample._geometry import MODES
 
 BIG = 2**62
@@ -33,8 +36,8 @@ def sized(shape: tuple[int, ...], dtype: str = "float32", **arguments: Any) -> c
 
 
 WRONG: list[tuple[ctable.Work, int, str]] = [
-    (changed(good(), "struct_size", 0), ctable.ARGUMENT, "struct_size must be 360"),
-    (changed(good(), "struct_size", 359), ctable.ARGUMENT, "struct_size must be 360"),
+    (changed(good(), "struct_size", 0), ctable.ARGUMENT, "struct_size must be from 376 to 376"),
+    (changed(good(), "struct_size", 375), ctable.ARGUMENT, "struct_size must be from 376"),
     (changed(good(), "struct_size", 2**40), ctable.ARGUMENT, "got 1099511627776"),
     (changed(good(), "struct_size", -1), ctable.ARGUMENT, "struct_size"),
     (changed(good(), "ndim", 0), ctable.ARGUMENT, "ndim must be from 1 to 8, got 0"),
@@ -53,6 +56,14 @@ WRONG: list[tuple[ctable.Work, int, str]] = [
     (changed(good(), "recompute_scale_factor", 7), ctable.ARGUMENT, "recompute_scale_factor"),
     (changed(good(), "transposed", 7), ctable.ARGUMENT, "transposed"),
     (changed(good(), "fresh_output", 7), ctable.ARGUMENT, "fresh_output"),
+    (changed(good(), "reserved", 1), ctable.ARGUMENT, "reserved must be 0, got 1"),
+    (changed(good(), "has_strides", 2), ctable.ARGUMENT, "has_strides must be 0 or 1, got 2"),
+    (changed(good(strides=(0, 0, 64, 4)), "has_strides", 0), ctable.ARGUMENT, "strides must be 0 where has_st"),
+    (changed(good(out_strides=(0, 0, 0, 4)), "has_out_strides", 0), ctable.ARGUMENT, "out_strides must be 0 where"),
+    (changed(good(window_stop=(4, 4)), "has_window", 0), ctable.ARGUMENT, "window_stop must be 0 where"),
+    (changed(good(window_start=(4, 4)), "has_window", 0), ctable.ARGUMENT, "window_start must be 0 where"),
+    (changed(good(), "has_window", 1), ctable.VALUE, "non-empty"),
+    (changed(good(), "has_strides", 1), ctable.LAYOUT, "axis 3 is not dense"),
     (changed(good(), "layout", b"N" * 16), ctable.ARGUMENT, "no terminating zero"),
     (changed(good(), "layout", b"\xff\xfe"), ctable.ARGUMENT, "ASCII"),
     (changed(good(), "layout", b"NCWH"), ctable.VALUE, "layout 'NCWH'"),
@@ -78,10 +89,19 @@ WRONG: list[tuple[ctable.Work, int, str]] = [
     (sized((1, 0, 4, 4)), ctable.RUNTIME, "Non-empty channels"),
     (sized((BIG, BIG, 4, 4)), ctable.RUNTIME, "too large"),
     (sized((1, 1, BIG, BIG), size=(2, 2), mode="area"), ctable.RUNTIME, "too large"),
-    (sized((1, 1, 2**50, 4), size=(2, 2), mode="area"), ctable.RUNTIME, "more than 2**31 - 1: reduce in steps"),
+    (sized((1, 1, 2**40, 4), size=(2, 2), mode="area"), ctable.RUNTIME, "more than 2**31 - 1: reduce in steps"),
     (sized((1, 1, 2**30, 2**30), size=(2, 2), mode="area"), ctable.RUNTIME, "too large"),
     (sized((1, 1, 2, 2), size=(2**28, 2**28), mode="nearest"), ctable.RUNTIME, "too large"),
     (good(strides=(0, 0, BIG, 4)), ctable.RUNTIME, "too large"),
+    *(
+        (
+            work((n, n, 1), "uint8", layout="DHW", strides=(0, 0, 1), size=(1, 1, 1), mode=mode, antialias=aa),
+            ctable.RUNTIME,
+            "too large",
+        )
+        for n in (2**24, 2**27 + 1)
+        for mode, aa in (("area", 0), ("cubic", 1))
+    ),
     (good(strides=(-(2**63), 2**62, -(2**63), 4)), ctable.RUNTIME, "too large"),
     (good(strides=(0, 0, 64, 8)), ctable.LAYOUT, "axis 3 is not dense"),
     (good(strides=(0, 0, 64, -4)), ctable.LAYOUT, "copy into an array"),
@@ -111,6 +131,38 @@ def test_the_good_description_is_good() -> None:
 
 def test_names_are_numbered_as_python_knows_them() -> None:
     assert upsample._capi.MODES == ctable.MODES == MODES
+
+
+@pytest.mark.parametrize(("mode", "antialias"), [("area", 0), ("cubic", 1), ("lanczos", 1)])
+@pytest.mark.parametrize("inner", [1, 1000])
+def test_scratch_of_the_largest_reductions_is_a_number(mode: str, antialias: int, inner: int) -> None:
+    """Nearly 2**47 bytes that are one: sizes in the kernel stay within 64 bits, or there is no kernel."""
+    n = int((2**47 / inner) ** 0.5)
+    w = work(
+        (n, n, 1, inner),
+        "uint8",
+        layout="DHWC",
+        strides=(0, 0, inner, 1),
+        size=(1, 1, 1024),
+        mode=mode,
+        antialias=antialias,
+    )
+    kernel = made(w)
+    if isinstance(kernel, Refused):
+        assert kernel.status == ctable.MEMORY
+    else:
+        assert 0 < kernel.info.scratch_bytes < 2**63
+
+
+def test_strides_of_a_broadcast_view_are_strides() -> None:
+    """All 0, as NumPy has them for one sample seen as a column: no byte beyond it is read."""
+    one = np.array([[7]], np.float32)
+    x = np.broadcast_to(one, (5, 1))
+    kernel = Kernel(work(x.shape, "float32", strides=(0, 0), layout="HW", scale_factor=2, mode="bilinear"))
+    assert kernel.info.in_bytes == 4
+    out = kernel.new_output(np.float32)
+    kernel.run(x, out)
+    assert (out == 7).all()
 
 
 def test_null_pointers_are_refused() -> None:
@@ -165,6 +217,17 @@ def test_addresses_are_checked() -> None:
     assert kernel.execute(x + kernel.info.out_bytes, x, 0, 1) == ctable.OK
 
 
+def test_an_output_in_the_gap_of_an_input_that_reads_samples_twice() -> None:
+    """As many bytes as a dense input has, but not dense: two planes are one, with a gap between rows."""
+    w = work((2, 2, 4), "float32", layout="CHW", strides=(0, 48, 4), size=(2, 1), mode="area")
+    kernel = Kernel(w)
+    memory = np.arange(16, dtype=np.float32)
+    address = memory.ctypes.data
+    assert (kernel.info.in_bytes, kernel.info.out_bytes) == (64, 16)
+    assert kernel.execute(address, address + 16, 0, kernel.info.units) == ctable.OK
+    assert memory[4:8].tolist() == [1.5, 13.5] * 2
+
+
 def test_input_and_output_may_be_neighbours_in_one_picture() -> None:
     """Halves of rows: their extents overlap, their samples do not."""
     atlas = np.random.default_rng(0).integers(0, 256, (16, 48), np.uint8)
@@ -204,10 +267,10 @@ def test_a_message_is_cut_between_characters() -> None:
 
 
 def test_every_code_has_a_text() -> None:
-    texts = [TABLE.error_text(code) for code in range(13)]
-    assert len(set(texts)) == 13
+    texts = [TABLE.error_text(code) for code in range(14)]
+    assert len(set(texts)) == 14
     assert all(texts)
-    for code in (-1, 13, 2**31 - 1, -(2**31)):
+    for code in (-1, 14, 2**31 - 1, -(2**31)):
         assert TABLE.error_text(code) == b"there is no such code"
 
 
@@ -282,14 +345,65 @@ def test_create_may_be_called_with_the_gil_held() -> None:
     TABLE.release(kernel)
 
 
-def test_the_gradient_of_a_description() -> None:
-    """`transposed` makes `plan.T`."""
+def test_the_gradient_through_the_table() -> None:
     shape, out_shape = (1, 2, 5, 6), (1, 2, 10, 12)
-    answer = made(work(shape, "float64", **GOOD, transposed=1))
-    assert isinstance(answer, Kernel)
+    answer = Kernel(work(shape, "float64", **GOOD, transposed=1))
     assert (answer.shape("in"), answer.shape("out")) == (out_shape, shape)
     grad = np.random.default_rng(0).normal(size=out_shape)
     got = answer.new_output(np.float64)
     answer.run(grad, got, threads=2, parts=5)
     expected = upsample.plan(shape, np.float64, **GOOD).T(grad)
     assert got.tobytes() == expected.tobytes()
+
+
+def test_a_plan_with_features_that_kernels_do_not_know_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    resolve = _embed._resolve
+    monkeypatch.setattr(
+        _embed, "_resolve", lambda **k: dataclasses.replace(resolve(**k), features=frozenset({"sphere"}))
+    )
+    refused = made(good())
+    assert isinstance(refused, Refused)
+    assert (refused.status, refused.text) == (ctable.NOT_IMPLEMENTED, "the cpu backend does not know sphere")
+
+
+def test_an_interrupt_is_no_bug_and_is_not_lost(monkeypatch: pytest.MonkeyPatch) -> None:
+    def interrupted(*_: Any) -> Any:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(_embed, "embed", interrupted)
+    kernel, text = c.c_void_p(1), c.create_string_buffer(200)
+    caught: list[int] = []
+    before = signal.signal(signal.SIGINT, lambda number, _: caught.append(number))
+    try:
+        assert TABLE.create(good(), kernel, text, 200) == ctable.INTERRUPTED
+        for _ in range(1000):
+            pass
+    finally:
+        signal.signal(signal.SIGINT, before)
+    assert caught == [signal.SIGINT]
+    assert kernel.value is None
+    assert text.value == b"a signal came while the kernel was made: KeyboardInterrupt()"
+
+
+@pytest.mark.parametrize(("error", "code"), [(SystemExit(3), ctable.INTERRUPTED), (TypeError("no"), ctable.INTERNAL)])
+def test_what_nobody_expects_has_a_code(error: BaseException, code: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fails(*_: Any) -> Any:
+        raise error
+
+    monkeypatch.setattr(_embed, "embed", fails)
+    refused = made(good())
+    assert isinstance(refused, Refused)
+    assert refused.status == code
+    assert refused.text.endswith(f": {error!r}")
+
+
+def test_an_error_within_the_error_is_still_a_code(
+    monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    """As in an interpreter whose modules are being taken apart: never OK without a kernel, nothing printed."""
+    monkeypatch.delattr(_embed, "embed")
+    monkeypatch.delattr(_embed, "LayoutError")
+    refused = made(good())
+    assert isinstance(refused, Refused)
+    assert (refused.status, refused.text) == (ctable.INTERNAL, "a bug in upsample: please report it")
+    assert capfd.readouterr() == ("", "")

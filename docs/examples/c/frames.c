@@ -84,9 +84,13 @@ static PyObject *run(PyObject *self, PyObject *args)
         PyErr_Format(PyExc_ValueError, "threads must be from 1 to %d, got %d", (int)MOST_THREADS, threads);
         return NULL;
     }
+    if (count < 1) {
+        PyErr_Format(PyExc_ValueError, "count must be at least 1, got %lld", count);
+        return NULL;
+    }
     upsample_kernel *kernel = make_kernel(height, width);
     if (kernel == NULL) return NULL;
-    upsample_query(kernel, &info);
+    upsample_query(kernel, &info);      /* cannot fail with a kernel and UPSAMPLE_INFO_INIT */
 
     Py_BEGIN_ALLOW_THREADS
     uint8_t *in = malloc((size_t)info.in_bytes), *out = malloc((size_t)info.out_bytes);

@@ -4,10 +4,15 @@
 //     enlarge --slabs THREADS                   a volume slab by slab, compared with the whole, bit by bit
 #include <Python.h>
 
+#include <algorithm>
+#include <cstdint>
 #include <cstring>
 #include <fstream>
 #include <iostream>
+#include <limits>
+#include <stdexcept>
 #include <string>
+#include <vector>
 
 #include "upsample.hpp"
 
@@ -26,6 +31,7 @@ Picture read(const std::string &name) {
     if (!(file >> magic >> p.width >> p.height >> most) || magic != "P6" || most != 255 || p.width < 1 || p.height < 1)
         throw std::runtime_error(name + " is no 8-bit binary PPM");
     file.get();
+    if (p.width > std::numeric_limits<std::int64_t>::max() / 3 / p.height) throw std::runtime_error(name + " is too large");
     p.samples.resize(static_cast<std::size_t>(p.width * p.height * 3));
     if (!file.read(p.samples.data(), static_cast<std::streamsize>(p.samples.size())))
         throw std::runtime_error(name + " is cut short");
@@ -73,6 +79,7 @@ bool slabs_equal_the_whole(unsigned threads) {
     whole(volume.data(), expected.data(), threads);
     for (std::int64_t z = 0; z < planes; z += 4) {
         const std::int64_t stop = std::min(z + 4, planes);
+        work.has_window = 1;
         work.window_start[0] = z, work.window_stop[0] = stop;
         work.window_stop[1] = whole.info().out_shape[1], work.window_stop[2] = whole.info().out_shape[2];
         const Upsampler slab(work);

@@ -352,10 +352,10 @@ cdef bint groups_gain(job *j) except -1:
 
 
 cdef bint one_weight(const axis_job *a, const int32_t *count, const char *weights) noexcept nogil:
-    """Whether every output of an axis is its one sample by the same weight, or the axis has no pass."""
+    """Whether an axis has one sample, and every output of it is that one by the same weight."""
     cdef int64_t o, size = a.weight_size
     if not a.has_pass:
-        return True
+        return a.n == 1
     if a.n != 1 or a.recipe.taps_max != 1 or size == 0 or count == NULL:
         return False
     for o in range(a.m):
