@@ -650,7 +650,9 @@ def test_repeated_tables_have_the_bits_of_single_ones(name: str, dtype: str, lev
     modes = [("nearest", {}), ("nearest-exact", {}), ("linear", {}), ("linear", {"antialias": True}), ("area", {}),
              ("lanczos", {"antialias": True})]  # fmt: skip
     # (beyond 2^22 samples coordinates are exact, and any ratio of small numbers repeats itself)
-    for (mode, more), (size, factor) in itertools.product(modes, [(70001, 2), (300000, 0.5), (70000, 4), (4200000, 0.75)]):
+    for (mode, more), (size, factor) in itertools.product(
+        modes, [(70001, 2), (300000, 0.5), (70000, 4), (4200000, 0.75)]
+    ):
         if size > 10**6 and (dtype not in ("float32", "uint8") or mode not in ("linear", "nearest", "area")):
             continue
         x = (rng.standard_normal((1, 1, size)) * 40).astype(dtype) if dtype != "uint8" else None
@@ -667,7 +669,9 @@ def test_repeated_tables_have_the_bits_of_single_ones(name: str, dtype: str, lev
                 (lo,), (hi,), window = way.window((start,), (start + 3000,))
                 part = np.ascontiguousarray(given[..., lo:hi])
                 assert "with one table" not in kernel_for(window, part, "cpu").explain()
-                np.testing.assert_array_equal(window(part), whole[..., start : start + 3000], err_msg=f"{mode} {factor}")
+                np.testing.assert_array_equal(
+                    window(part), whole[..., start : start + 3000], err_msg=f"{mode} {factor}"
+                )
 
 
 def test_what_does_not_repeat_itself_has_its_own_tables() -> None:
@@ -701,7 +705,7 @@ def test_large_tables_are_kept_within_a_limit() -> None:
 def test_sums_of_wide_adjoints_are_made_once() -> None:
     rng = np.random.default_rng(19)
     times = []
-    for size in (60000, 240000):
+    for size in (140000, 560000):
         plan = upsample.plan((size, 6), "float64", size=(2, 4), mode="lanczos", antialias=True, layout="HW")
         g = rng.standard_normal((2, 4))
         best = math.inf
@@ -716,14 +720,14 @@ def test_sums_of_wide_adjoints_are_made_once() -> None:
 
 
 @pytest.mark.parametrize("dtype", ["float16", "float32", "float64"])
-@pytest.mark.parametrize("layout", [None, "NHWC", "NWC", "NDHWC", "WHNC", "HCW", "DHCW"])
+@pytest.mark.parametrize("layout", [None, "NHWC", "NWC", "NDHWC", "HWNC", "HCW", "DHCW"])
 @pytest.mark.parametrize("name", LEVELS)
 def test_gradients_of_global_means(name: str, layout: str | None, dtype: str, level: Any) -> None:
     level(name)
     shape = (3, 5, 7, 6) if layout is None else (3, 5, 7, 6, 4)[: len(layout)]
     plan = upsample.plan(shape, dtype, size=1, mode="area", layout=layout).T
     g = np.random.default_rng(20).standard_normal(plan.shape).astype(dtype)
-    assert ("one weight" in kernel_for(plan, g, "cpu").explain()) == ("CW" not in (layout or ""))  # rows apart
+    assert ("one weight" in kernel_for(plan, g, "cpu").explain()) == (layout != "HCW")  # rows apart
     acc = np.float64 if dtype == "float64" else np.float32
     want = g.astype(acc)
     for step in plan.passes:
