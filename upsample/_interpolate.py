@@ -141,7 +141,7 @@ def _run(
     if nested is not False:
         if type(x) is np.ndarray:
             cache = _cached_kernel if x.nbytes <= SMALL_INPUT else _cached_large_kernel
-        elif type(x) is _device_array():
+        elif isinstance(x, _device_array()):
             cache, like = _cached_device_kernel, _Like(x)
     if cache is not None:
         try:
@@ -180,8 +180,8 @@ class _Like:
 
 
 def _device_array() -> Any:
-    """CuPy's array type, where the caller has imported it."""
-    return getattr(sys.modules.get("cupy"), "ndarray", None)
+    """CuPy's array type, or no type where the caller has not imported it."""
+    return getattr(sys.modules.get("cupy"), "ndarray", ())
 
 
 def interpolate_backward(
