@@ -208,7 +208,9 @@ def interpolate_backward(
     Parameters
     ----------
     grad_output : array of the shape that `interpolate` gives for `input_shape`
-        The gradient of a scalar by the output: float16, bfloat16 (of ``ml_dtypes``), float32 or float64.
+        The gradient of a scalar by the output: float16, bfloat16 (of ``ml_dtypes``), float32 or float64. Its dtype
+        must be that of the forward's input, on which the weights depend: convert with ``astype`` where a target made
+        it float64.
     input_shape : sequence of int
         Shape of the input of `interpolate`.
     size, scale_factor, mode, align_corners, recompute_scale_factor, antialias
@@ -598,7 +600,10 @@ class Upsample:
         )
 
     def backward(self, grad_output: Any, input_shape: Any, *, out: Any = None) -> Any:
-        """The gradient by an input of `input_shape`, from the one by the output; see `interpolate_backward`."""
+        """The gradient by an input of `input_shape`, from the one by the output; see `interpolate_backward`.
+
+        The dtype of `grad_output` must be that of the input.
+        """
         return interpolate_backward(
             grad_output,
             input_shape,
