@@ -230,7 +230,7 @@ def _frozen(self: Any, name: str, *value: Any) -> None:
 
 # What dataclass puts there fails with slots for names of no field, by a TypeError about super().
 for _class in (Pass, Plan):
-    _class.__setattr__ = _class.__delattr__ = _frozen  # type: ignore[assignment,method-assign]
+    _class.__setattr__ = _class.__delattr__ = _frozen  # type: ignore[method-assign]
 
 
 def build_plan(
