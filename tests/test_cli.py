@@ -695,6 +695,17 @@ def test_the_example_takes_no_steps(capsys, tmp_path, monkeypatch):
     assert before == after
 
 
+@needs_pillow
+@pytest.mark.parametrize(("arguments", "status"), [(["--help"], 0), ([".", "many"], 2), ([".", "-1"], 2)])
+def test_the_example_tells_its_arguments(arguments, status, tmp_path):
+    call = [sys.executable, EXAMPLES / "train_superres.py", *arguments]
+    done = subprocess.run(call, cwd=tmp_path, capture_output=True, text=True, timeout=120)
+    assert done.returncode == status
+    assert (done.stdout or done.stderr).startswith("usage: train_superres.py")
+    assert "Traceback" not in done.stderr
+    assert not os.listdir(tmp_path)
+
+
 @pytest.mark.parametrize("option", ["--help", "--version"])
 def test_help_and_version(capsys, option):
     with pytest.raises(SystemExit) as exit_:

@@ -945,11 +945,15 @@ def test_a_window_is_non_empty_and_within_the_output(start, stop, error, match, 
     raised(error, match, plan.window, start, stop)
 
 
-@pytest.mark.parametrize("attribute", ["shape", "out_shape", "dtype", "passes", "features", "backend"])
+@pytest.mark.parametrize("attribute", ["shape", "out_shape", "dtype", "passes", "features", "backend", "T", "new"])
 def test_a_plan_cannot_be_changed(attribute):
     plan = upsample.plan((1, 1, 4), np.float32, size=8)
     with pytest.raises(dataclasses.FrozenInstanceError, match=attribute):
         setattr(plan, attribute, None)
+    with pytest.raises(dataclasses.FrozenInstanceError, match=attribute):
+        delattr(plan, attribute)
+    with pytest.raises(dataclasses.FrozenInstanceError, match=attribute):
+        setattr(plan.passes[0], attribute, None)
 
 
 # ---- threads -----------------------------------------------------------------------------------------------

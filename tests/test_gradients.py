@@ -635,6 +635,16 @@ def test_refused_dtypes_are_told_the_reason() -> None:
         assert "integers" not in reason(dtype)
 
 
+@pytest.mark.parametrize("shape", [(1, 2**20, 2**44), (1, 1, 2**61), (0, 1, 2**64), (1, 2**70, 4)])
+def test_a_gradient_whose_bytes_64_bits_cannot_count_is_refused_as_such_an_output_is(shape: tuple[int, ...]) -> None:
+    grad = np.lib.stride_tricks.as_strided(np.zeros(1, np.float32), (shape[0], min(shape[1], 2**20), 4), (0, 0, 0))
+    for call in (upsample.interpolate_backward, lambda g, s, size: upsample.explain(g, size, input_shape=s)):
+        with pytest.raises(RuntimeError, match=r"an input of shape .* 64-bit byte counts \(overflow\)"):
+            call(grad, shape, 4)  # type: ignore[operator]
+    with pytest.raises(RuntimeError, match=r"an input of shape .* 64-bit byte counts \(overflow\)"):
+        upsample.plan(shape, np.float32, size=4)
+
+
 def test_the_gradient_must_have_the_outputs_shape() -> None:
     for shape in ((1, 1, 5), (1, 1, 4, 1), (2, 1, 4)):
         with pytest.raises(ValueError, match=r"grad_output has shape .* makes \(1, 1, 4\) of an input of shape"):

@@ -1021,6 +1021,7 @@ print(json.dumps([kinds, upsample.interpolate(X, size=9).shape]))
         ("", upsample.BackendError, "no backend ''"),
         ("nope", upsample.BackendError, "no backend 'nope': known are"),
         ("CUDA", upsample.BackendError, r"no backend 'CUDA': did you mean 'cuda'\?"),
+        ("gpu", upsample.BackendError, r"no backend 'gpu': did you mean 'cuda'\?"),
         (3, TypeError, "named by a string, got int 3"),
         (b"cpu", TypeError, "named by a string, got bytes"),
     ],

@@ -136,12 +136,13 @@ def empty_output(out_shape: tuple[int, ...], x: Array) -> Array:
 def check_out(out: Any, out_shape: tuple[int, ...], dtype: np.dtype[Any], x: Array) -> None:
     """Refuse an `out` that cannot hold the result, before anything is written."""
     if type(out) is not type(x) and not isinstance(out, np.ndarray):
-        hint = "" if isinstance(out, type) else sharing(out, "out")
-        raise TypeError(
-            f"out must be a {type(x).__module__}.{type(x).__name__} like the input, got "
-            f"{type(out).__module__}.{type(out).__qualname__}"
-            + (f": pass {hint}, which shares its memory" if hint.startswith(type(x).__module__ + ".") else "")
-        )
+        library = "numpy" if isinstance(x, np.ndarray) else "cupy"
+        if library == "numpy" or not isinstance(out, sys.modules["cupy"].ndarray):  # subclasses are as good
+            hint = "" if isinstance(out, type) else sharing(out, "out")
+            raise TypeError(
+                f"out must be a {library}.ndarray like the input, got {type(out).__module__}.{type(out).__qualname__}"
+                + (f": pass {hint}, which shares its memory" if hint.startswith(library + ".") else "")
+            )
     if is_masked(out):
         raise TypeError("out is a masked array, whose mask would not be updated: pass out.data")
     if isinstance(out, np.ndarray) is not isinstance(x, np.ndarray):

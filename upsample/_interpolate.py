@@ -141,7 +141,7 @@ def _run(
     if nested is not False:
         if type(x) is np.ndarray:
             cache = _cached_kernel if x.nbytes <= SMALL_INPUT else _cached_large_kernel
-        elif type(x) is _device_array():
+        elif isinstance(x, _device_array()):
             cache, like = _cached_device_kernel, _Like(x)
     if cache is not None:
         try:
@@ -180,8 +180,8 @@ class _Like:
 
 
 def _device_array() -> Any:
-    """CuPy's array type, where the caller has imported it."""
-    return getattr(sys.modules.get("cupy"), "ndarray", None)
+    """CuPy's array type, or no type where the caller has not imported it."""
+    return getattr(sys.modules.get("cupy"), "ndarray", ())
 
 
 def interpolate_backward(
@@ -208,7 +208,9 @@ def interpolate_backward(
     Parameters
     ----------
     grad_output : array of the shape that `interpolate` gives for `input_shape`
-        The gradient of a scalar by the output: float16, bfloat16 (of ``ml_dtypes``), float32 or float64.
+        The gradient of a scalar by the output: float16, bfloat16 (of ``ml_dtypes``), float32 or float64. Its dtype
+        must be that of the forward's input, on which the weights depend: convert with ``astype`` where a target made
+        it float64.
     input_shape : sequence of int
         Shape of the input of `interpolate`.
     size, scale_factor, mode, align_corners, recompute_scale_factor, antialias
@@ -598,7 +600,10 @@ class Upsample:
         )
 
     def backward(self, grad_output: Any, input_shape: Any, *, out: Any = None) -> Any:
-        """The gradient by an input of `input_shape`, from the one by the output; see `interpolate_backward`."""
+        """The gradient by an input of `input_shape`, from the one by the output; see `interpolate_backward`.
+
+        The dtype of `grad_output` must be that of the input.
+        """
         return interpolate_backward(
             grad_output,
             input_shape,

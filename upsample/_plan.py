@@ -8,7 +8,7 @@ numerics are consumed here; backends see passes and arrays only.
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, field, replace
+from dataclasses import FrozenInstanceError, dataclass, field, replace
 from operator import index
 from typing import Any
 from weakref import ref
@@ -222,6 +222,17 @@ class Plan:
         )
 
 
+def _frozen(self: Any, name: str, *value: Any) -> None:
+    raise FrozenInstanceError(
+        f"cannot {'assign to' if value else 'delete'} {name!r}: a {type(self).__name__} is immutable"
+    )
+
+
+# What dataclass puts there fails with slots for names of no field, by a TypeError about super().
+for _class in (Pass, Plan):
+    _class.__setattr__ = _class.__delattr__ = _frozen  # type: ignore[method-assign]
+
+
 def build_plan(
     shape: tuple[int, ...],
     dtype: np.dtype[Any],
@@ -237,16 +248,19 @@ def build_plan(
     ------
     NotImplementedError
         For a dtype that the method cannot resample.
+    RuntimeError
+        For arrays whose bytes 64 bits cannot count.
     """
     check_dtype(dtype, mode)
     dtype = native(dtype)
     out_shape = list(shape)
     for axis, m in zip(spatial, geometry.out_sizes, strict=True):
         out_shape[axis] = m
-    if math.prod(m for m in out_shape if m) * dtype.itemsize >= 2**63:
-        raise RuntimeError(
-            f"an output of shape {tuple(out_shape)} and dtype {dtype} does not fit 64-bit byte counts (overflow)"
-        )
+    for what, sizes in (("input", shape), ("output", out_shape)):  # an input of a plan or a gradient need not be there
+        if math.prod(m for m in sizes if m) * dtype.itemsize >= 2**63:
+            raise RuntimeError(
+                f"an {what} of shape {tuple(sizes)} and dtype {dtype} does not fit 64-bit byte counts (overflow)"
+            )
     passes: list[Pass] = []
     for i in reversed(range(len(spatial))):
         if 0 not in geometry.out_sizes and _has_pass(geometry, i, dtype, numerics):

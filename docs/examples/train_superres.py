@@ -8,7 +8,7 @@ never sees, and writes superres.png to FOLDER (by default the current one). Need
 pip install ".[image]" in the clone.
 """
 
-import sys
+import argparse
 from pathlib import Path
 
 import numpy as np
@@ -103,4 +103,10 @@ def main(folder: Path, steps: int) -> None:
 
 
 if __name__ == "__main__":
-    main(Path(sys.argv[1] if len(sys.argv) > 1 else "."), int(sys.argv[2]) if len(sys.argv) > 2 else 60)
+    parser = argparse.ArgumentParser(description="Learn to enlarge a photograph, and write superres.png.")
+    parser.add_argument("folder", nargs="?", type=Path, default=Path(), help="where to write (the current one)")
+    parser.add_argument("steps", nargs="?", type=int, default=60, help="of conjugate gradients (60)")
+    chosen = parser.parse_args()
+    if chosen.steps < 0:
+        parser.error("steps must be 0 or more")
+    main(chosen.folder, chosen.steps)

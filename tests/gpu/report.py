@@ -3,7 +3,8 @@
 Builds the kernels, runs the conformance kit and random calls against the CPU's bits, runs a part of them under
 compute-sanitizer, then times calls against PyTorch's and against ceilings measured in the same run: a copy and a fill
 by 16 bytes per thread, and reading one sample for four written, which is what whole factor 2 comes to.  Writes
-``report.json`` and ``report.md``.  Without a GPU it says so and ends with status 2: nothing is estimated.
+``report.json`` and ``report.md``, also where a part of it fails.  Without a GPU it says so and ends with status 2:
+nothing is estimated.  Status 1 is for whatever failed, differed, is missing or was an error to compute-sanitizer.
 """
 
 from __future__ import annotations
@@ -25,6 +26,7 @@ import numpy as np
 
 import upsample
 from upsample import testing
+from upsample.backends import cuda
 
 CEILINGS = r"""
 typedef unsigned long long u64;
@@ -64,8 +66,13 @@ def environment(cupy: Any) -> dict[str, Any]:
 
 def conformance(count: int, seconds: float, planes: int) -> dict[str, Any]:
     """The kit, then calls beside the CPU's bits: long axes, many planes, random ones for so many seconds."""
-    report = testing.check_backend("cuda", arrays="cupy", count=count)
-    start, compared, different = time.monotonic(), 0, []
+    compared, different = 0, []
+    try:
+        kit = str(testing.check_backend("cuda", arrays="cupy", count=count))
+    except Exception as error:
+        kit = f"**the kit failed**: {type(error).__name__}: {error}"
+        different.append("the kit")
+    start = time.monotonic()
     for check in (compare.evaluated_maps, lambda: compare.many_planes(planes, 1024)):
         try:
             check()
@@ -78,23 +85,26 @@ def conformance(count: int, seconds: float, planes: int) -> dict[str, Any]:
         try:
             with compare.subnormal_samples() if i % 3 == 0 else contextlib.nullcontext():
                 compared += sum(compare.with_cpu([case]).values())
-        except AssertionError:
-            different.append(f"{case}{', subnormal samples' if i % 3 == 0 else ''}")
-    return {"kit": str(report), "compared with the CPU": compared, "other bits": different[:20]}
+        except Exception as error:
+            what = "" if isinstance(error, AssertionError) else f": {type(error).__name__}: {error}"
+            different.append(f"{case}{', subnormal samples' if i % 3 == 0 else ''}{what}")
+    return {"kit": kit, "compared with the CPU": compared, "other bits": different[:20]}
 
 
-def sanitized(tool: str) -> str:
-    """What compute-sanitizer says of a part of the kit."""
+def sanitized(tool: str) -> tuple[str, bool]:
+    """What compute-sanitizer says of a part of the kit, and whether that is no error."""
     program = shutil.which("compute-sanitizer")
     if program is None:
-        return "compute-sanitizer is not installed"
+        return "compute-sanitizer is not installed", True
     command = [program, "--tool", tool, "--error-exitcode", "9", sys.executable, "-P", __file__, "--under-sanitizer"]
     try:
         done = subprocess.run(command, capture_output=True, text=True, timeout=90, check=False)
     except subprocess.TimeoutExpired:
-        return "no answer within 90 s"
+        return "no answer within 90 s", False
     said = (done.stdout + done.stderr).strip()
-    return said.rpartition("\n")[2] if done.returncode in (0, 9) else f"status {done.returncode}: {said[-300:]}"
+    if done.returncode in (0, 9):
+        return said.rpartition("\n")[2], done.returncode == 0
+    return f"status {done.returncode}: {said[-300:]}", False
 
 
 def seconds_of(cupy: Any, call: Any, repeats: int) -> float:
@@ -158,32 +168,40 @@ def grid(quick: bool) -> list[tuple[tuple[int, ...], str, bool, str, float]]:
     ]
 
 
-def cells(cupy: Any, quick: bool, roof: dict[str, float], deadline: float) -> list[dict[str, Any]]:
-    """Time of every cell of the grid that fits before the deadline."""
+def cell(cupy: Any, x: Any, arguments: dict[str, Any], last: bool, roof: float) -> dict[str, Any]:
+    """Times of one call."""
+    out = upsample.interpolate(x, **arguments)
+    took = seconds_of(cupy, lambda: upsample.interpolate(x, **arguments, out=out), 5)
+    moved = x.nbytes + out.nbytes
+    other = torch_call(x, arguments["scale_factor"], arguments["mode"], last)
+    theirs = None if other is None else seconds_of(cupy, other, 5)
+    return {
+        "ms": took * 1e3, "share of replicate": moved / took / roof,
+        "torch ms": None if theirs is None else theirs * 1e3,
+        "times torch": None if theirs is None else theirs / took,
+    }  # fmt: skip
+
+
+def cells(cupy: Any, quick: bool, roof: float, deadline: float, failed: list[str]) -> list[dict[str, Any]]:
+    """Time of every cell of the grid that fits before the deadline; what went wrong is added to `failed`."""
     made = []
     rng = np.random.default_rng(0)
     known: tuple[Any, ...] = ()
     for shape, dtype, last, mode, factor in grid(quick):
         if time.monotonic() > deadline:
             break
-        if known != (shape, dtype, last):
-            known = shape, dtype, last
-            ordered = (shape[0], *shape[2:], shape[1]) if last else shape
-            x = cupy.asarray((rng.random(ordered, np.float32) * 100).astype(dtype))
         axes = "DHW"[5 - len(shape) :]
         layout = f"N{axes}C" if last else f"NC{axes}"
-        arguments: dict[str, Any] = {"scale_factor": factor, "mode": mode, "layout": layout}
-        out = upsample.interpolate(x, **arguments)
-        took = seconds_of(cupy, lambda x=x, a=arguments, out=out: upsample.interpolate(x, **a, out=out), 5)
-        moved = x.nbytes + out.nbytes
-        other = torch_call(x, factor, mode, last)
-        theirs = None if other is None else seconds_of(cupy, other, 5)
-        made.append({
-            "shape": shape, "dtype": dtype, "layout": layout, "mode": mode, "factor": factor,
-            "ms": took * 1e3, "share of replicate": moved / took / roof["replicate"],
-            "torch ms": None if theirs is None else theirs * 1e3,
-            "times torch": None if theirs is None else theirs / took,
-        })  # fmt: skip
+        about = {"shape": shape, "dtype": dtype, "layout": layout, "mode": mode, "factor": factor}
+        try:
+            if known != (shape, dtype, last):
+                ordered = (shape[0], *shape[2:], shape[1]) if last else shape
+                x = cupy.asarray((rng.random(ordered, np.float32) * 100).astype(dtype))
+                known = shape, dtype, last
+            arguments = {"scale_factor": factor, "mode": mode, "layout": layout}
+            made.append(about | cell(cupy, x, arguments, last, roof))
+        except Exception as error:  # too little memory, say
+            failed.append(f"{about}: {type(error).__name__}: {error}")
     return made
 
 
@@ -200,13 +218,19 @@ def host_cost(cupy: Any, count: int) -> float:
 
 
 def markdown(report: dict[str, Any]) -> str:
-    lines = [f"# {report['environment']['card']}", ""]
+    lines = [f"# {report['environment'].get('card', 'An unknown card')}", ""]
     lines += [f"- {k}: {v}" for k, v in report["environment"].items()]
     lines += [f"- {k}: {v / 1e9:.0f} GB/s" for k, v in report["ceilings"].items()]
-    lines += [f"- host cost of a warm call: {report['host cost, us']:.1f} µs", f"- {report['conformance']['kit']}"]
-    lines += [f"- compared with the CPU: {report['conformance']['compared with the CPU']}, other bits: "
-              f"{len(report['conformance']['other bits'])}"]  # fmt: skip
+    if report["host cost, us"] is not None:
+        lines += [f"- host cost of a warm call: {report['host cost, us']:.1f} µs"]
+    if report["conformance"]:
+        other = report["conformance"]["other bits"]
+        lines += [f"- {report['conformance']['kit']}"]
+        lines += [
+            f"- compared with the CPU: {report['conformance']['compared with the CPU']}, other bits: {len(other)}"
+        ]
     lines += [f"- {tool}: {said}" for tool, said in report["sanitizer"].items()]
+    lines += [f"- **failed**: {what}" for what in report["failed"]]
     ratios = [c["times torch"] for c in report["cells"] if c["times torch"]]
     if ratios:
         mean = math.exp(sum(map(math.log, ratios)) / len(ratios))
@@ -214,7 +238,7 @@ def markdown(report: dict[str, Any]) -> str:
     else:
         lines += ["- PyTorch with CUDA is not installed: no comparison"]
     if report["cells missing"]:
-        lines += [f"- **{report['cells missing']} cells are missing: the time was over**"]
+        lines += [f"- **{report['cells missing']} cells are missing: they failed, or the time was over**"]
     lines += ["", "| shape | dtype | layout | mode | factor | ms | of replicate | torch ms | times |", "|" + "---|" * 9]
     for c in report["cells"]:
         theirs = "–" if c["torch ms"] is None else f"{c['torch ms']:.3f}"
@@ -226,38 +250,69 @@ def markdown(report: dict[str, Any]) -> str:
     return "\n".join(lines) + "\n"
 
 
+def measured(cupy: Any, quick: bool) -> dict[str, Any]:
+    """Every part of the report; one that fails is listed under "failed", and the others are there."""
+    begun = time.monotonic()
+    failed: list[str] = []
+
+    def part(name: str, call: Any, otherwise: Any) -> Any:
+        try:
+            return call()
+        except Exception as error:
+            failed.append(f"{name}: {type(error).__name__}: {error}")
+            return otherwise
+
+    report: dict[str, Any] = {"environment": part("environment", lambda: environment(cupy), {})}
+    count, seconds, planes = (20, 1, 2) if quick else (300, 60, 520)
+    report["conformance"] = part("conformance", lambda: conformance(count, seconds, planes), {})
+    failed += [f"conformance: {what}" for what in report["conformance"].get("other bits", ())]
+    report["sanitizer"] = {}
+    for tool in ("memcheck", "racecheck"):
+        report["sanitizer"][tool], passed = sanitized(tool)
+        failed += [] if passed else [tool]
+    report["ceilings"] = part("ceilings", lambda: ceilings(cupy, 1 << 16 if quick else 1 << 28, 5), {})
+    report["host cost, us"] = part("host cost", lambda: host_cost(cupy, 50 if quick else 3000), None)
+    roof = report["ceilings"].get("replicate", math.nan)
+    report["cells"] = cells(cupy, quick, roof, begun + SECONDS, failed)
+    report["cells missing"] = len(grid(quick)) - len(report["cells"])
+    report["failed"] = failed
+    report["seconds"] = time.monotonic() - begun
+    return report
+
+
 def main(arguments: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--out", type=Path, default=Path())
     parser.add_argument("--quick", action="store_true", help="tiny arrays: only to see that everything runs")
     parser.add_argument("--under-sanitizer", action="store_true", help=argparse.SUPPRESS)
     chosen = parser.parse_args(arguments)
+    if chosen.out.exists() and not chosen.out.is_dir():
+        parser.error(f"--out: {chosen.out} is no folder")
     try:
         cupy = importlib.import_module("cupy")
-        count = cupy.cuda.runtime.getDeviceCount()
-    except Exception as error:
-        print(f"no GPU was found, so nothing was run: {type(error).__name__}: {error}")
+    except ModuleNotFoundError as error:
+        missing = f"CuPy is not installed: {cuda.install()}" if error.name == "cupy" else f"CuPy lacks {error.name}"
+        print(f"nothing was run: {missing}")
         return 2
-    if not count:
-        print("no GPU was found, so nothing was run: the driver lists no device")
+    except Exception as error:
+        print(f"nothing was run: CuPy cannot be imported: {type(error).__name__}: {error}")
+        return 2
+    reason = cuda.unusable(cupy)  # no GPU, or no compiler
+    if reason:
+        print(f"nothing was run: {reason}")
         return 2
     if chosen.under_sanitizer:
         print(testing.check_backend("cuda", arrays="cupy", cases=testing.random_cases(40, seed=7)))
         return 0
-    begun = time.monotonic()
-    report: dict[str, Any] = {"environment": environment(cupy)}
-    report["conformance"] = conformance(*((20, 1, 2) if chosen.quick else (300, 60, 520)))
-    report["sanitizer"] = {tool: sanitized(tool) for tool in ("memcheck", "racecheck")}
-    report["ceilings"] = ceilings(cupy, 1 << 16 if chosen.quick else 1 << 28, 5)
-    report["host cost, us"] = host_cost(cupy, 50 if chosen.quick else 3000)
-    report["cells"] = cells(cupy, chosen.quick, report["ceilings"], begun + SECONDS)
-    report["cells missing"] = len(grid(chosen.quick)) - len(report["cells"])
-    report["seconds"] = time.monotonic() - begun
-    chosen.out.mkdir(parents=True, exist_ok=True)
+    try:
+        chosen.out.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        parser.error(f"--out: {error}")
+    report = measured(cupy, chosen.quick)
     (chosen.out / "report.json").write_text(json.dumps(report, indent=1, default=str) + "\n", encoding="utf-8")
     (chosen.out / "report.md").write_text(markdown(report), encoding="utf-8")
     print(markdown(report))
-    return 1 if report["conformance"]["other bits"] or report["cells missing"] else 0
+    return 1 if report["failed"] or report["cells missing"] else 0
 
 
 if __name__ == "__main__":

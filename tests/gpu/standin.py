@@ -291,10 +291,6 @@ class Stream:
         return Graph(world.capturing.pop(self.ptr))
 
 
-def external_stream(ptr: int) -> Stream:
-    return Stream(ptr=ptr)
-
-
 def get_current_stream() -> Stream:
     stack = world.streams.get(world.device)
     return stack[-1] if stack else Stream(ptr=0)
@@ -388,7 +384,7 @@ def modules(devices: int = DEVICES) -> types.ModuleType:
         streamIsCapturing=lambda ptr: ptr in world.capturing,
     )
     cupy.cuda = types.SimpleNamespace(  # type: ignore[attr-defined]
-        runtime=runtime, Device=Device, Stream=Stream, ExternalStream=external_stream, alloc=alloc, Memory=Memory,
+        runtime=runtime, Device=Device, Stream=Stream, alloc=alloc, Memory=Memory,
         MemoryPointer=MemoryPointer,
         get_current_stream=get_current_stream, nvrtc=types.SimpleNamespace(getVersion=lambda: (12, 9)),
     )  # fmt: skip

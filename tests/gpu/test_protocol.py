@@ -222,17 +222,6 @@ def test_out_on_another_device_is_refused(world: standin.World) -> None:
     assert not world.launches
 
 
-def test_launch_takes_addresses_and_a_stream(world: standin.World) -> None:
-    x, out = array(1, 1, 8, 8), standin.empty((1, 1, 16, 16), np.float32)
-    plan = upsample.plan(x.shape, x.dtype, scale_factor=2, mode="bilinear")
-    plan(x, out)
-    (kernel,) = plan._kernels.values()
-    kernel.launch(x.data.ptr, out.data.ptr, 0x77)
-    kernel.launch(x.data.ptr, out.data.ptr, standin.Stream(ptr=0x99))
-    assert [r.stream for r in world.launches] == [0, 0x77, 0x99]
-    assert len({(r.program, r.grid, r.block, r.params["row"].item()) for r in world.launches}) == 1
-
-
 def test_a_graph_refuses_cold_calls(world: standin.World) -> None:
     x, out = array(1, 1, 8, 8), standin.empty((1, 1, 5, 5), np.float32)
     stream = standin.Stream(non_blocking=True)
@@ -334,6 +323,32 @@ def test_array_types_are_kept_apart(world: standin.World) -> None:
         upsample.interpolate(standin.asarray(x), scale_factor=2, out=np.zeros((1, 1, 16, 16), np.float32))
     with pytest.raises(TypeError, match="out must"):
         upsample.interpolate(x, scale_factor=2, out=standin.empty((1, 1, 16, 16), np.float32))
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_subclasses_are_arrays_and_results_are_none_of_theirs(kind: str) -> None:
+    class Mine(standin.ndarray): ...
+
+    shape, arguments = KINDS[kind]
+    host = np.random.default_rng(0).normal(size=shape).astype(np.float32)
+    want = upsample.interpolate(host, **arguments)
+    with standin.installed() as world:
+        plain, mine = standin.asarray(host), Mine(shape, np.float32)
+        mine[...] = plain
+        plan = upsample.plan(shape, np.float32, **arguments)
+        for x in (plain, mine):
+            for call in (plan, lambda x, out=None: upsample.interpolate(x, **arguments, out=out)):
+                made = call(x)
+                assert type(made) is standin.ndarray
+                assert (made.get() == want).all()
+                for out in (standin.empty(want.shape, np.float32), Mine(want.shape, np.float32)):
+                    assert call(x, out=out) is out
+                    assert (out.get() == want).all()
+        tables = len(world.uploads)
+        upsample.interpolate(mine, **arguments)
+        assert len(world.uploads) == tables  # its kernel was kept
+        with pytest.raises(TypeError, match=r"out must be a cupy\.ndarray like the input, got builtins\.list"):
+            upsample.interpolate(mine, **arguments, out=[])
 
 
 def test_out_that_overlaps_is_refused(world: standin.World) -> None:
@@ -459,4 +474,29 @@ def test_explain_tells_the_steps(world: standin.World) -> None:
     assert "one fused kernel, 4 taps per axis, doubled where rows are whole vectors" in text
     text = line(upsample.explain(array(1, 1, 8, 8), size=5, mode="area"), "cuda")
     assert "up to 3 taps along W; up to 3 taps along H; 160 bytes of temporaries" in text
+    assert not world.launches
+
+
+def test_explain_tells_what_is_copied(world: standin.World) -> None:
+    def told(x: Any, out: Any = None) -> str:
+        return line(upsample.explain(x, size=(13, 11), mode="bilinear", out=out), "cuda")
+
+    x, wide = array(2, 3, 8, 8), array(2, 3, 8, 16)
+    for dense in (x, wide[..., 3:11], x[:, :, ::-1], wide[:, :, ::2]):
+        assert "copied" not in told(dense), dense.strides
+    assert told(wide[..., ::2]).endswith("; the input is copied first (its axis 3 is not dense)")
+    assert told(x.transpose(0, 1, 3, 2)).endswith("; the input is copied first (its axis 3 is not dense)")
+    assert told(x.transpose(1, 0, 2, 3)).endswith(
+        "; the input is copied first (its axes 0 and 1 are not one after the other)"
+    )
+    far = standin.ndarray.__new__(standin.ndarray)
+    far.shape, far.strides, far.dtype, far.data = (1, 1, 2, 8), (2**32, 2**32, 2**31, 4), x.dtype, x.data
+    assert told(far).endswith("; the input is copied first (its rows are too far apart)")
+    out = standin.empty((2, 3, 13, 22), np.float32)
+    assert told(x, out[..., ::2]).endswith(
+        "the result is made in new memory and copied into out (its axis 3 is not dense)"
+    )
+    assert "copied" not in told(x, out[..., :11])
+    text = line(upsample.explain(array(2, 6, 3, 5, 4), size=7, mode="trilinear", layout="NDCHW"), "cuda")
+    assert "on a transposed copy" in text
     assert not world.launches

@@ -24,8 +24,77 @@ needs_fma_level = pytest.mark.skipif(skeleton.level() == "baseline", reason="thi
 def test_without_a_gpu_nothing_is_run(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
     with standin.installed(devices=0):
         assert report.main(["--out", str(tmp_path / "made")]) == 2
-    assert "no GPU was found, so nothing was run" in capsys.readouterr().out
+    assert "nothing was run: CuPy finds no GPU: the driver lists no device" in capsys.readouterr().out
     assert not (tmp_path / "made").exists()
+
+
+def test_without_cupy_or_its_compiler_it_says_what_to_install(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    def fail() -> None:
+        raise RuntimeError("libnvrtc.so.12 not found")
+
+    with standin.installed():
+        cupy: Any = sys.modules["cupy"]
+        cupy.cuda.nvrtc.getVersion = fail
+        assert report.main(["--out", str(tmp_path / "made")]) == 2
+    assert 'libnvrtc.so.12 not found): pip install "cupy-cuda12x[ctk]>=14"' in capsys.readouterr().out
+    monkeypatch.setitem(sys.modules, "cupy", None)  # its import is a ModuleNotFoundError
+    assert report.main(["--out", str(tmp_path / "made")]) == 2
+    assert 'nothing was run: CuPy is not installed: pip install "cupy-cuda12x[ctk]>=14"' in capsys.readouterr().out
+    assert not (tmp_path / "made").exists()
+
+
+def test_a_file_in_the_folders_place_is_refused_before_anything_runs(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    (tmp_path / "file").write_text("")
+    monkeypatch.setattr(report, "measured", None)
+    for out in (tmp_path / "file", tmp_path / "file" / "made"):
+        with standin.installed(), pytest.raises(SystemExit) as stopped:
+            report.main(["--out", str(out)])
+        assert stopped.value.code == 2
+        assert "error: --out: " in capsys.readouterr().err
+
+
+@needs_compiler
+def test_what_fails_is_written_and_counts(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def fail(*arguments: Any, **keywords: Any) -> Any:
+        raise AssertionError("3 failed")
+
+    with standin.installed(run=False):
+        prepare(monkeypatch)
+        monkeypatch.setattr(testing, "check_backend", fail)
+        monkeypatch.setattr(compare, "evaluated_maps", lambda: None)
+        monkeypatch.setattr(compare, "many_planes", lambda *a: None)
+        monkeypatch.setattr(testing, "random_cases", lambda count, seed: iter(()))
+        monkeypatch.setattr(report, "grid", lambda quick: [((1, 2, 16, 32), "float32", False, "nearest", 2.0)])
+        assert report.main(["--quick", "--out", str(tmp_path)]) == 1
+        for name in ("environment", "ceilings", "host_cost", "cell"):
+            monkeypatch.setattr(report, name, fail)
+        monkeypatch.setattr(report, "sanitized", lambda tool: ("ERROR SUMMARY: 2 errors", tool == "racecheck"))
+        first = (tmp_path / "report.md").read_text()
+        assert report.main(["--quick", "--out", str(tmp_path)]) == 1
+    assert "**the kit failed**: AssertionError: 3 failed" in first
+    assert "\n| (1, 2, 16, 32)" in first
+    made = json.loads((tmp_path / "report.json").read_text())
+    assert [what.partition(":")[0] for what in made["failed"]] == [
+        "environment", "conformance", "memcheck", "ceilings", "host cost", "{'shape'"
+    ]  # fmt: skip
+    assert "**1 cells are missing" in (tmp_path / "report.md").read_text()
+
+
+@needs_compiler
+def test_errors_that_the_sanitizer_finds_make_the_report_fail(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    with standin.installed(run=False):
+        prepare(monkeypatch)
+        monkeypatch.setattr(report, "conformance", lambda *a: NOTHING)
+        monkeypatch.setattr(report, "grid", lambda quick: [])
+        for passed in (True, False):
+            monkeypatch.setattr(report, "sanitized", lambda tool, passed=passed: ("ERROR SUMMARY", passed))
+            assert report.main(["--quick", "--out", str(tmp_path)]) == (not passed)
 
 
 class Event:
@@ -111,7 +180,10 @@ def test_what_the_sanitizer_and_the_driver_say_is_quoted(monkeypatch: pytest.Mon
         (tmp_path / name).write_text(f"#!/bin/sh\n{text}\n")
         (tmp_path / name).chmod(0o755)
     monkeypatch.setenv("PATH", str(tmp_path), prepend=os.pathsep)
-    assert report.sanitized("memcheck") == "status 1: refused: no such device"
+    assert report.sanitized("memcheck") == ("status 1: refused: no such device", False)
+    for status, passed in ((0, True), (9, False)):
+        (tmp_path / "compute-sanitizer").write_text(f"#!/bin/sh\necho first; echo last; exit {status}\n")
+        assert report.sanitized("memcheck") == ("last", passed)
     with standin.installed(run=False), monkeypatch.context() as patch:
         which = shutil.which
         cupy = prepare(patch)

@@ -188,7 +188,8 @@ def find(name: str) -> Backend:
     origin = " (from the environment variable UPSAMPLE_BACKEND)" if name == _default else ""
     from difflib import get_close_matches
 
-    close = get_close_matches(name.lower(), backends(), 1)
+    gpu = name.lower() in ("gpu", "cupy", "nvidia")  # the first of which is one letter from "cpu"
+    close = ["cuda"] if gpu else get_close_matches(name.lower(), backends(), 1)
     meant = f"did you mean {close[0]!r}? " if close else ""
     raise BackendError(f"there is no backend {name!r}{origin}: {meant}known are {', '.join(backends())}")
 

@@ -13,7 +13,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from .._arrays import output_for, write
+from .._arrays import output_for, output_order, write
 
 if TYPE_CHECKING:
     from .._plan import Plan
@@ -43,6 +43,36 @@ def groups_of(order: tuple[int, ...], passes: set[int]) -> Groups | None:
     if len(along) == 3 and not any(between):
         return outer, along[0], along[1], along[2], inner
     return None
+
+
+def irregular(x: Any, groups: Groups) -> str:
+    """Why the strides of an array are not those of five numbers; empty where they are."""
+    expected = x.dtype.itemsize
+    for axis in reversed((*groups[3], *groups[4])):  # W and inner are dense
+        if x.shape[axis] != 1 and x.strides[axis] != expected:
+            return f"its axis {axis} is not dense"
+        expected *= x.shape[axis]
+    for group in groups[:3]:  # the axes of the others have one stride together
+        long = [axis for axis in reversed(group) if x.shape[axis] != 1]
+        for inner, axis in itertools.pairwise(long):
+            if x.strides[axis] != x.strides[inner] * x.shape[inner]:
+                return f"its axes {axis} and {inner} are not one after the other"
+    return ""
+
+
+def copies(plan: Plan, like: Any, out: Any, obstacle: Callable[[Any, Groups], str]) -> str:
+    """What running a plan on these arrays copies, given why a kernel cannot run on an array as it is."""
+    if nothing_to_do(plan):
+        return ""
+    groups = groups_of(output_order(like.shape, like.strides), {p.axis for p in plan.passes})
+    said = []
+    if groups is not None and (why := obstacle(like, groups)):  # else the kernel says that it copies
+        said.append(f"the input is copied first ({why})")
+    if out is not None:
+        why = "its axes are in another order" if groups is None else obstacle(out, groups)
+        if why:
+            said.append(f"the result is made in new memory and copied into out ({why})")
+    return "; ".join(said)
 
 
 def nothing_to_do(plan: Plan) -> bool:

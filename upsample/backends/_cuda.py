@@ -23,7 +23,7 @@ import numpy as np
 from .._arrays import check_out, native
 from .._axismap import RECIPE_BYTES
 from . import BackendError
-from ._axes import Groups, Transposed, groups_of, size_of
+from ._axes import Groups, Transposed, groups_of, irregular, size_of
 
 if TYPE_CHECKING:
     from .._axismap import AxisMap
@@ -679,7 +679,7 @@ class CudaKernel:
             ordered[...] = x
             x, along = ordered, self.strides_of(ordered, plan.shape)
             held.append(ordered)
-        self.launch(x.data.ptr, made.data.ptr, cupy.cuda.get_current_stream(), (along, into))
+        self.launch(x.data.ptr, made.data.ptr, cupy.cuda.get_current_stream(), along, into)
         if held:
             keep_if_captured(self, *held)
         if out is not None and made is not out:
@@ -703,24 +703,11 @@ class CudaKernel:
             self.layouts[key] = found = grouped(self.groups, shape, x.strides, self.plan.dtype.itemsize)
             return found
 
-    def launch(self, in_ptr: int, out_ptr: int, stream: Any, strides: Any = None) -> None:
-        """Run on memory of the current device, on a stream: the one way in which kernels are started.
-
-        Parameters
-        ----------
-        in_ptr, out_ptr : int
-            Device addresses of the first samples.
-        stream : int or cupy.cuda.Stream
-            A stream, or the address of one.
-        strides : pair of three ints, optional
-            Byte strides of outer, D and H on both sides; by default both are dense.
-        """
+    def launch(self, in_ptr: int, out_ptr: int, stream: Any, along: Any, into: Any) -> None:
+        """Run on memory of the current device, given its addresses and byte strides of outer, D and H on both sides."""
         cupy = sys.modules["cupy"]
-        if isinstance(stream, int):
-            stream = cupy.cuda.ExternalStream(stream)
         device = cupy.cuda.runtime.getDevice()
         loaded = self.devices.get(device)
-        along, into = (self.dense_in, self.dense_out) if strides is None else strides
         key = (along, into, in_ptr & 15, out_ptr & 15)
         launches = loaded.bound.get(key) if loaded is not None else None
         if loaded is None or launches is None:
@@ -821,6 +808,13 @@ class CudaKernel:
         held = sum(math.prod(s.after) * s.width_out for s in self.steps[:-1])
         sizes = "outer={} D={} H={} W={} inner={}".format(*self.steps[0].before)
         return f"{sizes}: {text}" + (f"; {held} bytes of temporaries" if held else "")
+
+
+def obstacle(x: Any, groups: Groups) -> str:
+    """Why a kernel cannot run on an array as it is; empty where it can."""
+    if grouped(groups, x.shape, x.strides, x.dtype.itemsize) is not None:
+        return ""
+    return irregular(x, groups) or "its rows are too far apart"
 
 
 def grouped(

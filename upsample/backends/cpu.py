@@ -7,7 +7,6 @@ is run on a transposed copy.
 
 from __future__ import annotations
 
-import itertools
 import os
 import platform
 from typing import TYPE_CHECKING, Any
@@ -17,7 +16,7 @@ import numpy as np
 from .._arrays import native, output_order
 from .._kernels.cpu import skeleton
 from . import register_backend
-from ._axes import Copy, Transposed, groups_of, nothing_to_do, size_of
+from ._axes import Copy, Groups, Transposed, copies, groups_of, irregular, nothing_to_do, size_of
 
 if TYPE_CHECKING:
     from .._plan import Plan
@@ -44,36 +43,16 @@ class Cpu:
 
     def remarks(self, plan: Plan, like: Any, out: Any) -> str:
         """Copies that these arrays cost beside the kernel."""
-        if nothing_to_do(plan):
-            return ""
-        groups = groups_of(output_order(like.shape, like.strides), {p.axis for p in plan.passes})
-        said = []
-        if groups is not None and (why := obstacle(like, groups)):  # else the kernel says that it copies
-            said.append(f"the input is copied first ({why})")
-        if out is not None:
-            why = "its axes are in another order" if groups is None else obstacle(out, groups)
-            if why:
-                said.append(f"the result is made in new memory and copied into out ({why})")
-        return "; ".join(said)
+        return copies(plan, like, out, obstacle)
 
 
-def obstacle(x: Any, groups: tuple[tuple[int, ...], ...]) -> str:
+def obstacle(x: Any, groups: Groups) -> str:
     """Why the compiled kernel cannot run on an array as it is; empty where it can."""
     if native(x.dtype) is not x.dtype and native(x.dtype) != x.dtype:
         return "its byte order is not this machine's"
     if not x.flags.aligned:
         return "its samples are not aligned"
-    expected = x.dtype.itemsize
-    for axis in reversed((*groups[3], *groups[4])):  # W and inner are dense
-        if x.shape[axis] != 1 and x.strides[axis] != expected:
-            return f"its axis {axis} is not dense"
-        expected *= x.shape[axis]
-    for group in groups[:3]:  # the axes of the others have one stride together
-        long = [axis for axis in reversed(group) if x.shape[axis] != 1]
-        for inner, axis in itertools.pairwise(long):
-            if x.strides[axis] != x.strides[inner] * x.shape[inner]:
-                return f"its axes {axis} and {inner} are not one after the other"
-    return ""
+    return irregular(x, groups)
 
 
 def _prepare(plan: Plan, order: tuple[int, ...]) -> Any:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from .._arrays import output_order
 from . import register_backend
-from ._axes import Copy, Transposed, nothing_to_do
+from ._axes import Copy, Transposed, copies, nothing_to_do
 
 if TYPE_CHECKING:
     from .._plan import Plan
@@ -49,6 +49,12 @@ class Cuda:
         kernel = prepare(plan, output_order(like.shape, like.strides))
         return kernel if isinstance(kernel, str) else OnDevice(kernel)
 
+    def remarks(self, plan: Plan, like: Any, out: Any) -> str:
+        """Copies that these arrays cost beside the kernel."""
+        from ._cuda import obstacle
+
+        return copies(plan, like, out, obstacle)
+
 
 class OnDevice:
     """A kernel, called on the device of its input, whichever is current.
@@ -58,10 +64,7 @@ class OnDevice:
 
     def __init__(self, kernel: Any) -> None:
         self.kernel, self.explain = kernel, kernel.explain
-        one = kernel.kernel if isinstance(kernel, Transposed) else kernel
-        self.kept = getattr(one, "kept", [])
-        if one is kernel and hasattr(one, "launch"):
-            self.launch = one.launch
+        self.kept = getattr(kernel.kernel if isinstance(kernel, Transposed) else kernel, "kept", [])
         self.current = sys.modules["cupy"].cuda.runtime.getDevice
 
     def __call__(self, x: Any, out: Any = None) -> Any:
