@@ -142,5 +142,4 @@ def test_a_reader_may_leave_early():
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=environment) as process:
         process.stdout.close()
         error = process.stderr.read().decode()
-    assert process.returncode == 0
-    assert error == ""
+    assert (process.returncode, error) == (0, "")
