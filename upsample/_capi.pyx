@@ -77,6 +77,7 @@ cdef struct kernel_data:
     int64_t owners
     upsample_info info
     int64_t units_per_block
+    int64_t zeros                       # bytes of them that each unit writes, where there is nothing to sum
     int64_t x_lo, x_hi, out_lo, out_hi  # bytes that are touched, from the addresses given
     uintptr_t unaligned                 # bits that addresses must not have
     bint dense
@@ -217,20 +218,25 @@ cdef kernel_data *made(const upsample_work *given) except NULL:
     (k.x_lo, k.x_hi), (k.out_lo, k.out_hi) = e.extents
     info.in_bytes, info.out_bytes = k.x_hi - k.x_lo, k.out_hi - k.out_lo
     k.unaligned, k.dense = e.alignment - 1, e.dense
+    k.blocks = len(e.blocks)
+    for i, one in enumerate(e.blocks):
+        k.block[i].size, k.block[i].x, k.block[i].out = one
     if e.job is None:
+        k.zeros = e.zeros
+        info.units = e.zeros > 0
+        for i in range(k.blocks):
+            info.units *= k.block[i].size
+        info.scratch_bytes = 64                         # none, but malloc(0) may be NULL
         return k
     p = e.job
     k.j, k.tables, p.tables = p.j, p.tables, NULL
     k.sx.outer, k.sx.d, k.sx.h = e.steps[0]
     k.so.outer, k.so.d, k.so.h = e.steps[1]
     k.units_per_block = info.units = k.j.units
-    k.blocks = len(e.blocks)
-    for i, one in enumerate(e.blocks):
-        k.block[i].size, k.block[i].x, k.block[i].out = one
-        info.units *= k.block[i].size
     cdef int64_t block = k.j.outer * k.j.d.m * k.j.h.m * k.j.w.m * k.j.inner * k.j.sample, written = block
     for i in range(k.blocks):
         written *= k.block[i].size
+        info.units *= k.block[i].size
     k.so.stream = not w.fresh_output and written >= STREAM_BYTES and k.j.level.stream_row != NULL
     if k.so.stream and block < STREAM_BYTES:
         # the job knows one block only, and has made no room for the two rows that are streamed from
@@ -319,37 +325,57 @@ cdef int32_t table_query(const upsample_kernel *kernel, upsample_info *info) noe
     return UPSAMPLE_OK
 
 
+cdef inline void to_block(const kernel_data *k, int64_t block, const char **x, char **out) noexcept nogil:
+    cdef int32_t i
+    for i in range(k.blocks - 1, -1, -1):
+        x[0] += block % k.block[i].size * k.block[i].x
+        out[0] += block % k.block[i].size * k.block[i].out
+        block //= k.block[i].size
+
+
+cdef void write_zeros(const kernel_data *k, char *out, int64_t unit_lo, int64_t unit_hi) noexcept nogil:
+    cdef const char *none = NULL
+    cdef char *target
+    cdef int64_t unit
+    for unit in range(unit_lo, unit_hi):
+        target = out
+        to_block(k, unit, &none, &target)       # (their input strides are 0)
+        memset(target, 0, k.zeros)
+
+
 cdef int32_t table_execute(const upsample_kernel *kernel, const void *x, void *out, void *scratch, int64_t unit_lo,
                            int64_t unit_hi) noexcept nogil:
     cdef const kernel_data *k = <const kernel_data *>kernel
     cdef const char *source = <const char *>x
     cdef char *target = <char *>out
     cdef char *memory = <char *>((<uintptr_t>scratch + 63) & ~<uintptr_t>63)
-    cdef int64_t block, rest, per_block, stop, i
+    cdef int64_t block, per_block, stop
     if k == NULL:
         return UPSAMPLE_ERROR_ARGUMENT
     if not 0 <= unit_lo <= unit_hi <= k.info.units:
         return UPSAMPLE_ERROR_UNITS
     if unit_lo == unit_hi:
         return UPSAMPLE_OK
-    if x == NULL or out == NULL or scratch == NULL:
+    if out == NULL or scratch == NULL or (x == NULL and k.x_lo < k.x_hi):
         return UPSAMPLE_ERROR_ARGUMENT
     if (<uintptr_t>x | <uintptr_t>out) & k.unaligned:
         return UPSAMPLE_ERROR_ALIGNMENT
-    if k.dense and source + k.x_lo < target + k.out_hi and target + k.out_lo < source + k.x_hi:
+    if k.zeros > 0:
+        write_zeros(k, target, unit_lo, unit_hi)
+        return UPSAMPLE_OK
+    if source == target or (
+        k.dense and source + k.x_lo < target + k.out_hi and target + k.out_lo < source + k.x_hi
+    ):
         return UPSAMPLE_ERROR_OVERLAP
     if k.blocks == 0:
         execute(&k.j, source, &k.sx, target, &k.so, memory, unit_lo, unit_hi)
         return UPSAMPLE_OK
     per_block = k.units_per_block
     while unit_lo < unit_hi:
-        block = rest = unit_lo // per_block
+        block = unit_lo // per_block
         stop = min(unit_hi, (block + 1) * per_block)
         source, target = <const char *>x, <char *>out
-        for i in range(k.blocks - 1, -1, -1):
-            source += rest % k.block[i].size * k.block[i].x
-            target += rest % k.block[i].size * k.block[i].out
-            rest //= k.block[i].size
+        to_block(k, block, &source, &target)
         execute(&k.j, source, &k.sx, target, &k.so, memory, unit_lo - block * per_block, stop - block * per_block)
         unit_lo = stop
     return UPSAMPLE_OK

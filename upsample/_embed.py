@@ -22,6 +22,8 @@ from .backends.cpu import job_for
 # No process maps more.  The kernels' sizes fit 64 bits below it: the ring of a reduction of D and H has up to four
 # rows, each of up to 1024 samples of 8 bytes, for every sample along D and H (2**2 * 2**10 * 2**3 * 2**47 = 2**62).
 MOST_BYTES = 2**47
+# A unit of zeros has this many bytes or a few more.
+ZEROS = 2**16
 
 
 class LayoutError(ValueError):
@@ -51,7 +53,8 @@ class Embedded:
 
     `steps` are the job's strides of outer, D and H, of input and output; `blocks` the axes that outer could
     not take in, outermost first, as (size, input stride, output stride): the job runs once for each of them.
-    `job` is None where the output has no samples.
+    `job` is None where input or output have no samples. Sums of no samples are zeros: `zeros` are the adjacent bytes
+    of them to write for each of the blocks.
     """
 
     job: Any
@@ -63,6 +66,7 @@ class Embedded:
     in_start: tuple[int, ...]
     extents: tuple[tuple[int, int], tuple[int, int]]  # lowest and one past the highest byte, input and output
     dense: bool  # both are without gaps, so that an overlap of their extents is an overlap of samples
+    zeros: int = 0
 
 
 def embed(
@@ -141,7 +145,8 @@ def _placed(plan: Plan, strides: tuple[int, ...], out_strides: tuple[int, ...], 
     )
     facts = (alignment, (plan.shape, plan.out_shape), (strides, out_strides), in_start, extents, dense)
     if empty:
-        return Embedded(None, ((0, 0, 0), (0, 0, 0)), (), *facts)
+        row, blocks = (0, []) if 0 in plan.out_shape else _zeros(plan.out_shape, out_strides, item)
+        return Embedded(None, ((0, 0, 0), (0, 0, 0)), tuple(blocks), *facts, row)
     along = sorted(p.axis for p in plan.passes)
     try:
         w = along[-1] if along else plan.spatial[-1]
@@ -172,6 +177,14 @@ def _placed(plan: Plan, strides: tuple[int, ...], out_strides: tuple[int, ...], 
     return Embedded(
         job, ((outer_step, d_step, h_step), (outer_out_step, d_out_step, h_out_step)), tuple(blocks), *facts
     )
+
+
+def _zeros(shape: tuple[int, ...], strides: tuple[int, ...], item: int) -> tuple[int, list[tuple[int, int, int]]]:
+    """Adjacent bytes from a sample on, and the blocks, outermost first, that repeat them over the whole output."""
+    axes = sorted((a for a in range(len(shape)) if shape[a] > 1), key=lambda a: abs(strides[a]))
+    while axes and strides[axes[0]] == item and item < ZEROS:
+        item *= shape[axes.pop(0)]
+    return item, [(shape[a], 0, strides[a]) for a in reversed(axes)]
 
 
 def _extent(shape: tuple[int, ...], strides: tuple[int, ...], item: int) -> tuple[int, int]:

@@ -217,6 +217,16 @@ def test_addresses_are_checked() -> None:
     assert kernel.execute(x + kernel.info.out_bytes, x, 0, 1) == ctable.OK
 
 
+def test_the_same_address_is_never_input_and_output() -> None:
+    """Also where rows are padded, and other overlaps are the caller's to know."""
+    memory = np.zeros((16, 32), np.float32)
+    w = work((16, 16), "float32", strides=memory.strides, layout="HW", out_strides=memory.strides, size=(16, 16))
+    kernel = Kernel(w)
+    address = memory.ctypes.data
+    assert kernel.execute(address, address, 0, 1) == ctable.OVERLAP
+    assert kernel.execute(address, address + 64, 0, 1) == ctable.OK
+
+
 def test_an_output_in_the_gap_of_an_input_that_reads_samples_twice() -> None:
     """As many bytes as a dense input has, but not dense: two planes are one, with a gap between rows."""
     w = work((2, 2, 4), "float32", layout="CHW", strides=(0, 48, 4), size=(2, 1), mode="area")

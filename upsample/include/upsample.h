@@ -303,8 +303,9 @@ static inline int32_t upsample_query(const upsample_kernel *kernel, upsample_inf
 
 /* Do the units [unit_lo, unit_hi).  `in` and `out` are the addresses of the samples at index (0, ..., 0), with
  * the strides that the kernel was made for; `scratch` is info.scratch_bytes of memory that no other thread
- * uses meanwhile; its content neither matters nor stays.  Input and output may not share a sample: that is
- * checked where both are dense, else it is the caller's to know.
+ * uses meanwhile; its content neither matters nor stays.  Input and output may not share a sample: one address for
+ * both is refused, other overlaps are where both are dense, else it is the caller's to know.  Where info.in_bytes is 0,
+ * `in` is not looked at and may be NULL: the output gets zeros, as a gradient of no samples.
  * Errors, before anything is written: ARGUMENT, ALIGNMENT, UNITS, OVERLAP, NOT_IMPORTED. */
 static inline int32_t upsample_execute(const upsample_kernel *kernel, const void *in, void *out, void *scratch,
                                        int64_t unit_lo, int64_t unit_hi)
