@@ -6,9 +6,9 @@ In: a C caller's structure.  Out: a kernel that owns a prepared job, and the job
 structure means is worked out by `_embed`; here are fields and their checks, reference counts, and codes
 instead of exceptions.  `execute` is the skeleton's, which Python calls go through as well.
 """
-from cpython.exc cimport PyErr_Fetch, PyErr_Restore, PyErr_SetInterrupt
+from cpython.exc cimport PyErr_Fetch, PyErr_Restore
 from cpython.pycapsule cimport PyCapsule_New
-from cpython.ref cimport PyObject
+from cpython.ref cimport Py_DECREF, Py_INCREF, PyObject
 from libc.stdint cimport int32_t, int64_t, uintptr_t
 from libc.stdlib cimport free, malloc
 from libc.string cimport memcpy, memset, strlen
@@ -34,6 +34,7 @@ cdef enum:
 cdef extern from "Python.h" nogil:
     int Py_IsInitialized()
     int Py_AtExit(void (*f)() noexcept nogil)
+    int Py_AddPendingCall(int (*f)(void *) except -1 with gil, void *argument)
 
 cdef extern from *:
     """
@@ -271,6 +272,19 @@ cdef void end() noexcept nogil:
     has_ended = True
 
 
+cdef int raised(void *error) except -1 with gil:
+    cdef object owned = <object><PyObject *>error
+    Py_DECREF(owned)                        # the reference that `later` took
+    raise owned
+
+
+cdef void later(error) noexcept:
+    """Raise it in the main thread when Python code runs next there, as signals do."""
+    Py_INCREF(error)
+    if Py_AddPendingCall(raised, <void *><PyObject *>error) < 0:
+        Py_DECREF(error)
+
+
 cdef int32_t create(const upsample_work *work, upsample_kernel **kernel, char *message,
                     int64_t message_size) noexcept with gil:
     cdef PyObject *kind
@@ -284,13 +298,13 @@ cdef int32_t create(const upsample_work *work, upsample_kernel **kernel, char *m
     except BaseException as error:
         try:
             say(message, message_size, text_of(status))
-            if isinstance(error, KeyboardInterrupt):
-                PyErr_SetInterrupt()
-            status = status_of(error)
+            status = UPSAMPLE_ERROR_INTERRUPTED if _embed.interrupts(error) else status_of(error)
             text = str(error)
             if status == UPSAMPLE_ERROR_INTERNAL or status == UPSAMPLE_ERROR_INTERRUPTED:
                 text = f"{text_of(status).decode()}: {error!r}"
             say(message, message_size, text.encode("utf-8", "replace"))
+            if status == UPSAMPLE_ERROR_INTERRUPTED and _embed.in_main_thread():
+                later(error)
         except BaseException:
             pass
     PyErr_Restore(kind, value, trace)
@@ -305,11 +319,10 @@ cdef int32_t status_of(error) except -1:
         (NotImplementedError, UPSAMPLE_ERROR_NOT_IMPLEMENTED),
         ((RuntimeError, OverflowError), UPSAMPLE_ERROR_RUNTIME),
         (MemoryError, UPSAMPLE_ERROR_MEMORY),
-        (Exception, UPSAMPLE_ERROR_INTERNAL),
     ):
         if isinstance(error, kinds):
             return status
-    return UPSAMPLE_ERROR_INTERRUPTED
+    return UPSAMPLE_ERROR_INTERNAL
 
 
 cdef int32_t table_query(const upsample_kernel *kernel, upsample_info *info) noexcept nogil:

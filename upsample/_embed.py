@@ -8,6 +8,8 @@ by the front end that Python calls go through; memory is never touched here.
 from __future__ import annotations
 
 import math
+import signal
+import threading
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -107,6 +109,24 @@ def embed(
         order = output_order(plan.shape, strides) if layout is None else range(len(plan.shape))
         out_strides = _dense(plan.out_shape, order, item)
     return _placed(plan, strides, out_strides, in_start)
+
+
+def interrupts(error: BaseException) -> bool:
+    """Whether an exception is none of ours: Ctrl-C, or what a handler of a signal raised meanwhile."""
+    if not isinstance(error, Exception):
+        return True
+    handlers = {getattr(signal.getsignal(number), "__code__", None) for number in signal.valid_signals()}
+    trace = error.__traceback__
+    while trace is not None:
+        if trace.tb_frame.f_code in handlers:
+            return True
+        trace = trace.tb_next
+    return False
+
+
+def in_main_thread() -> bool:
+    """Whether this is the thread that handles signals."""
+    return threading.current_thread() is threading.main_thread()
 
 
 def _check_bytes(name: str, shape: tuple[int, ...], item: int) -> None:

@@ -376,35 +376,72 @@ def test_a_plan_with_features_that_kernels_do_not_know_is_refused(monkeypatch: p
     assert (refused.status, refused.text) == (ctable.NOT_IMPLEMENTED, "the cpu backend does not know sphere")
 
 
-def test_an_interrupt_is_no_bug_and_is_not_lost(monkeypatch: pytest.MonkeyPatch) -> None:
-    def interrupted(*_: Any) -> Any:
-        raise KeyboardInterrupt
+class FromHandler(ValueError):
+    """Of a type that would have another code, were it ours."""
 
-    monkeypatch.setattr(_embed, "embed", interrupted)
-    kernel, text = c.c_void_p(1), c.create_string_buffer(200)
-    caught: list[int] = []
-    before = signal.signal(signal.SIGINT, lambda number, _: caught.append(number))
-    try:
-        assert TABLE.create(good(), kernel, text, 200) == ctable.INTERRUPTED
+
+@pytest.mark.parametrize("error", [KeyboardInterrupt, FromHandler])
+def test_what_a_handler_raises_is_no_bug_and_is_not_lost(
+    error: type[BaseException], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A signal within `create`: a code and a sentence for the caller, and once the exception in the main thread."""
+    embed = _embed.embed
+    handled: list[int] = []
+
+    def handler(number: int, _: Any) -> None:
+        handled.append(number)
+        raise error("now")
+
+    def interrupted(*arguments: Any) -> Any:
+        signal.raise_signal(signal.SIGINT)
+        return embed(*arguments)
+
+    def create() -> None:
+        status.append(TABLE.create(good(), kernel, text, 200))
         for _ in range(1000):
             pass
+
+    monkeypatch.setattr(_embed, "embed", interrupted)
+    kernel, text, status = c.c_void_p(1), c.create_string_buffer(200), [ctable.OK]
+    before = signal.signal(signal.SIGINT, handler)
+    try:
+        with pytest.raises(error, match="now"):
+            create()
+        for _ in range(1000):
+            pass  # nothing comes twice
     finally:
         signal.signal(signal.SIGINT, before)
-    assert caught == [signal.SIGINT]
+    assert handled == [signal.SIGINT]
     assert kernel.value is None
-    assert text.value == b"a signal came while the kernel was made: KeyboardInterrupt()"
+    assert text.value.decode() == f"a signal came while the kernel was made: {error('now')!r}"
+    assert status in ([ctable.OK], [ctable.OK, ctable.INTERRUPTED])  # it may come before the code is stored
 
 
-@pytest.mark.parametrize(("error", "code"), [(SystemExit(3), ctable.INTERRUPTED), (TypeError("no"), ctable.INTERNAL)])
-def test_what_nobody_expects_has_a_code(error: BaseException, code: int, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_interrupt_of_another_thread_does_not_come_to_the_main_one(monkeypatch: pytest.MonkeyPatch) -> None:
     def fails(*_: Any) -> Any:
-        raise error
+        raise SystemExit(3)
+
+    monkeypatch.setattr(_embed, "embed", fails)
+    answers: list[Any] = []
+    thread = threading.Thread(target=lambda: answers.append(made(good())))
+    thread.start()
+    thread.join()
+    for _ in range(1000):
+        pass
+    assert isinstance(answers[0], Refused)
+    assert answers[0].status == ctable.INTERRUPTED
+    assert answers[0].text.endswith(": SystemExit(3)")
+
+
+def test_what_nobody_expects_is_a_bug(monkeypatch: pytest.MonkeyPatch) -> None:
+    def fails(*_: Any) -> Any:
+        raise TypeError("no")
 
     monkeypatch.setattr(_embed, "embed", fails)
     refused = made(good())
     assert isinstance(refused, Refused)
-    assert refused.status == code
-    assert refused.text.endswith(f": {error!r}")
+    assert refused.status == ctable.INTERNAL
+    assert refused.text.endswith(": TypeError('no')")
 
 
 def test_an_error_within_the_error_is_still_a_code(

@@ -282,8 +282,9 @@ static inline int upsample_import(void)
 
 /* Make a kernel.  Takes the GIL.  *kernel is the caller's, to be released; NULL on errors, of which the
  * buffer `message` of `message_size` bytes gets a sentence in UTF-8 (it may be NULL, with size 0).
- * Errors: ARGUMENT, VALUE, NOT_IMPLEMENTED, RUNTIME, MEMORY, LAYOUT, NOT_IMPORTED, INTERNAL, INTERRUPTED (a
- * KeyboardInterrupt is raised once more, when Python code runs next). */
+ * Errors: ARGUMENT, VALUE, NOT_IMPLEMENTED, RUNTIME, MEMORY, LAYOUT, NOT_IMPORTED, INTERNAL, INTERRUPTED: a
+ * handler of a signal ran meanwhile and raised, as Ctrl-C does.  There is no kernel; the exception is raised when
+ * Python code runs next in the main thread, which alone handles signals.  Go back to Python, or call again. */
 static inline int32_t upsample_create(const upsample_work *work, upsample_kernel **kernel, char *message,
                                       int64_t message_size)
 {
