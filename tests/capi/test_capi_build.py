@@ -161,7 +161,7 @@ def test_versions_are_compared_also_where_another_file_imported(tmp_path: Path) 
 
 
 def test_what_goes_wrong_in_an_import_is_what_the_caller_sees(tmp_path: Path) -> None:
-    """A missing table is an ImportError with its cause; any other exception comes as it is."""
+    """A missing table, and what keeps upsample from being imported, is an ImportError with its cause."""
     flags = ("-std=c11", "-O1", "-fPIC", "-shared")
     compile_strictly([HERE / "checks.c", HERE / "checks_other.c"], tmp_path / f"checks{SUFFIX}", *flags)
     said = building.python(
@@ -175,21 +175,41 @@ for _ in range(2):
         checks.with_import()
     except ImportError as error:
         print(error, "<-", type(error.__cause__).__name__, error.__cause__.__traceback__)
+        print(str(error.__cause__) in str(error))
 class Finder:
     def find_spec(self, name, path=None, target=None):
-        if name == "upsample._capi": raise KeyboardInterrupt("now")
+        if name == "upsample._capi": raise now
 sys.meta_path.insert(0, Finder())
 del sys.modules["upsample._capi"]
-try:
-    checks.with_import()
-except KeyboardInterrupt as error:
-    print(repr(error))
+for now in (KeyboardInterrupt("now"), ModuleNotFoundError("none")):
+    try:
+        checks.with_import()
+    except BaseException as error:
+        print(repr(error), error is now)
 """,
         tmp_path,
     )
     lines = said.splitlines()
-    assert lines[:1] == lines[1:2] == ["the installed upsample has no upsample._capi.table <- AttributeError None"]
-    assert lines[2] == "KeyboardInterrupt('now')"
+    assert lines[:2] == lines[2:4]
+    assert lines[0].startswith("the installed upsample has no upsample._capi.table: ")
+    assert lines[0].endswith(" <- AttributeError None")
+    assert lines[1] == "True"
+    assert lines[4:] == ["KeyboardInterrupt('now') True", "ModuleNotFoundError('none') True"]
+    said = building.python(
+        """
+import os
+import checks
+os.environ["UPSAMPLE_SIMD"] = "garbage"
+try:
+    checks.with_import()
+except ImportError as error:
+    print(error)
+    print(type(error.__cause__).__name__, error.__cause__.__traceback__ is not None)
+""",
+        tmp_path,
+    )
+    assert said.startswith("the installed upsample cannot be imported: the environment variable UPSAMPLE_SIMD must be")
+    assert said.endswith("\nValueError True\n")
 
 
 def test_shares_of_units(tmp_path: Path) -> None:
@@ -283,6 +303,32 @@ print(probe.described(np.broadcast_to(one, (5, 4))))
         tmp_path,
     )
     assert said.startswith("4 80\naxis 1 is not dense")
+
+
+def test_typed_memoryviews_of_every_c_name_of_a_type_are_described(tmp_path: Path) -> None:
+    names = {
+        "float": "f", "double": "d", "uint8_t": "B", "unsigned char": "B", "int8_t": "b", "signed char": "b", "char": "b",
+        "uint16_t": "H", "unsigned short": "H", "int16_t": "h", "short": "h",
+    }  # fmt: skip
+    text = "from libc.stdint cimport int8_t, int16_t, uint8_t, uint16_t\nfrom upsample.capi cimport *\n"
+    for i, name in enumerate(names):
+        text += (
+            f"def describe{i}(const {name}[:, :] x):\n    cdef upsample_work work\n"
+            "    upsample_describe(&work, &x[0, 0], x.shape, x.strides, 2)\n    return work.dtype\n"
+        )
+    done = cythonized(text, tmp_path)
+    assert done.returncode == 0, done.stderr
+    run([building.compiler(), "-O0", "-fPIC", "-shared", "-w", f"-I{INCLUDE}", *building.python_includes(), "probe.c",
+         "-o", f"probe{SUFFIX}"], tmp_path)  # fmt: skip
+    said = building.python(
+        f"import numpy as np, probe\nfor i, code in enumerate({[*names.values()]}):\n"
+        "    print(getattr(probe, f'describe{i}')(np.zeros((2, 3), code)), end=' ')",
+        tmp_path,
+    )
+    numbers = {"f": 0, "d": 1, "B": 4, "b": 5, "H": 6, "h": 7}  # upsample_dtype
+    if sysconfig.get_platform().endswith(("aarch64", "armv7l")):
+        names["char"] = "B"  # no sign there
+    assert [int(word) for word in said.split()] == [numbers[code] for code in names.values()]
 
 
 # ---- the examples -----------------------------------------------------------------------------------------
@@ -432,7 +478,7 @@ def test_the_configuration_program(capsys: pytest.CaptureFixture[str]) -> None:
     assert (Path(cmake) / "upsampleConfigVersion.cmake").is_file()
     assert (Path(pkgconfig) / "upsample.pc").is_file()
     assert version == upsample.__version__
-    for wrong in ([], ["--unknown"]):
+    for wrong in ([], ["--unknown"], ["--include"], ["--v"]):
         with pytest.raises(SystemExit) as info:
             config.main(wrong)
         assert info.value.code == 2
@@ -474,7 +520,8 @@ def test_pkg_config_finds_it(prefix: Path) -> None:
     [
         ("", True), ("0.1", True), ("0.1.0 EXACT", True), ("0.2", False), ("1.0", False),
         ("0.0.5...0.3", True), ("0.1...<0.2", True), ("0.1...0.1.0", True), ("0.0.5...<0.1.0", False),
-        ("0.2...0.3", False), ("0.0.1...0.0.9", False),
+        ("0.2...0.3", False), ("0.0.1...0.0.9", False), ("0", True), ("0 EXACT", False), ("0.0", False), ("0.0...<0.2", True),
+        ("0...1", True), ("0...<0.1", False),
     ],
 )  # fmt: skip
 def test_cmake_finds_it(prefix: Path, version: str, found: bool, tmp_path: Path) -> None:

@@ -224,7 +224,7 @@ __attribute__((weak, visibility("hidden"))) const upsample_table *upsample_api =
 
 #ifndef UPSAMPLE_NO_PYTHON
 /* For upsample_import(): an ImportError, of which the exception that is set becomes the cause. */
-static inline void upsample_private_no_table(void)
+static inline void upsample_private_import_error(const char *text)
 {
     PyObject *type, *cause, *trace, *error;
     PyErr_Fetch(&type, &cause, &trace);
@@ -232,7 +232,7 @@ static inline void upsample_private_no_table(void)
     if (cause != NULL && trace != NULL) PyException_SetTraceback(cause, trace);
     Py_XDECREF(type);
     Py_XDECREF(trace);
-    PyErr_SetString(PyExc_ImportError, "the installed upsample has no " UPSAMPLE_CAPSULE);
+    PyErr_Format(PyExc_ImportError, "%s: %S", text, cause != NULL ? cause : Py_None);
     PyErr_Fetch(&type, &error, &trace);
     PyErr_NormalizeException(&type, &error, &trace);
     if (error != NULL) PyException_SetCause(error, cause);      /* takes the reference */
@@ -242,8 +242,9 @@ static inline void upsample_private_no_table(void)
 
 /* Fetch the table.  With the GIL, in the main interpreter, before any other function: in the module's
  * initialisation, or after Py_Initialize().  Returns 0, or -1 with an exception set: ImportError where upsample
- * is not installed, or its interface is not the one of this header (then the text names both versions), or
- * this is a subinterpreter; else whatever importing it raised, such as KeyboardInterrupt. */
+ * is not installed, or cannot be imported (of which the reason is the cause, such as a ValueError for a wrong
+ * UPSAMPLE_SIMD), or its interface is not the one of this header (then the text names both versions), or this is a
+ * subinterpreter; else what is no Exception, such as KeyboardInterrupt. */
 static inline int upsample_import(void)
 {
     const upsample_table *t = UPSAMPLE_GET_TABLE();
@@ -254,11 +255,15 @@ static inline int upsample_import(void)
     }
     if (t == NULL) {
         PyObject *module = PyImport_ImportModule("upsample._capi");
-        if (module == NULL) return -1;
+        if (module == NULL) {
+            if (PyErr_ExceptionMatches(PyExc_Exception) && !PyErr_ExceptionMatches(PyExc_ImportError))
+                upsample_private_import_error("the installed upsample cannot be imported");
+            return -1;
+        }
         Py_DECREF(module);              /* sys.modules keeps it */
         t = (const upsample_table *)PyCapsule_Import(UPSAMPLE_CAPSULE, 0);
         if (t == NULL) {
-            upsample_private_no_table();
+            upsample_private_import_error("the installed upsample has no " UPSAMPLE_CAPSULE);
             return -1;
         }
     }
