@@ -50,7 +50,8 @@ cdef extern from *:
             "the mode does not take this rank or dtype",
             "a size is below 1 or too large",
             "no memory",
-            "strides that cannot be run in place: copy into an array in C order or, with channels inside, channels-last",
+            "strides that cannot be run in place: copy into an array in C order or, with channels inside, channels-last, "
+            "or give the output the input's order",
             "an address is not a multiple of the alignment that upsample_query() tells",
             "the range of units is not within 0 <= lo <= hi <= units",
             "input and output share memory",

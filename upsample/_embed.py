@@ -217,25 +217,36 @@ def _extent(shape: tuple[int, ...], strides: tuple[int, ...], item: int) -> tupl
 
 def _inner_axes(plan: Plan, w: int, strides: tuple[int, ...], out_strides: tuple[int, ...]) -> tuple[int, ...]:
     """The axes, outermost first, that lie dense between single samples and those of axis `w`."""
+    sides = {"input": (plan.shape, strides), "output": (plan.out_shape, out_strides)}
+    inner = _inside(plan, w, *sides.values())
+    if inner is not None:
+        return inner
+    wrong = [name for name, side in sides.items() if _inside(plan, w, side) is None]
+    where = " and ".join(f"{name} (shape {sides[name][0]}, strides {sides[name][1]})" for name in wrong or sides)
+    if wrong:
+        raise LayoutError(
+            f"axis {w} is not dense in {where}: copy into an array in C order or, with channels inside, channels-last"
+        )
+    raise LayoutError(
+        f"axis {w} is not dense with the same axes inside of it in {where}: each would do by itself, so give the output "
+        "the input's order (out_strides), or copy into an array in the other's"
+    )
+
+
+def _inside(plan: Plan, w: int, *sides: tuple[tuple[int, ...], tuple[int, ...]]) -> tuple[int, ...] | None:
     inner: list[int] = []
     expected = plan.dtype.itemsize
     along = {p.axis for p in plan.passes}
 
     def fits(axis: int) -> bool:
         # the stride of a single sample does not matter
-        return (plan.shape[axis] == 1 or strides[axis] == expected) and (
-            plan.out_shape[axis] == 1 or out_strides[axis] == expected
-        )
+        return all(shape[axis] == 1 or strides[axis] == expected for shape, strides in sides)
 
     while not fits(w):
         others = [a for a in range(len(plan.shape)) if a != w and a not in along and a not in inner]
         found = [a for a in others if plan.shape[a] > 1 and fits(a)]
         if not found:
-            raise LayoutError(
-                f"axis {w} is not dense with the same axes inside of it in input "
-                f"(shape {plan.shape}, strides {strides}) and output (shape {plan.out_shape}, strides {out_strides}): "
-                "copy into an array in C order or, with channels inside, channels-last"
-            )
+            return None
         inner.insert(0, found[0])
         expected *= plan.shape[found[0]]
     return tuple(inner)
