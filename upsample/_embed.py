@@ -228,8 +228,8 @@ def _inner_axes(plan: Plan, w: int, strides: tuple[int, ...], out_strides: tuple
             f"axis {w} is not dense in {where}: copy into an array in C order or, with channels inside, channels-last"
         )
     raise LayoutError(
-        f"axis {w} is not dense with the same axes inside of it in {where}: each would do by itself, so give the output "
-        "the input's order (out_strides), or copy into an array in the other's"
+        f"axis {w} is not dense with the same axes inside of it in {where}: each would do by itself, so give the "
+        "output the input's order (out_strides), or copy into an array in the other's"
     )
 
 

@@ -307,8 +307,8 @@ print(probe.described(np.broadcast_to(one, (5, 4))))
 
 def test_typed_memoryviews_of_every_c_name_of_a_type_are_described(tmp_path: Path) -> None:
     names = {
-        "float": "f", "double": "d", "uint8_t": "B", "unsigned char": "B", "int8_t": "b", "signed char": "b", "char": "b",
-        "uint16_t": "H", "unsigned short": "H", "int16_t": "h", "short": "h",
+        "float": "f", "double": "d", "uint8_t": "B", "unsigned char": "B", "int8_t": "b", "signed char": "b",
+        "char": "b", "uint16_t": "H", "unsigned short": "H", "int16_t": "h", "short": "h",
     }  # fmt: skip
     text = "from libc.stdint cimport int8_t, int16_t, uint8_t, uint16_t\nfrom upsample.capi cimport *\n"
     for i, name in enumerate(names):
@@ -406,8 +406,11 @@ def test_the_cython_example(tmp_path: Path) -> None:
     need(importlib.util.find_spec("Cython"), "Cython")
     building.compiler()
     folder = copied("cython", tmp_path)
-    pip = [sys.executable, "-m", "pip", "install", "-q", "--no-build-isolation", "--no-deps", "--no-index"]
-    run([*pip, "--target", "site", "."], folder, CC=building.compiler(), CFLAGS="-Wall -Wextra -Werror")
+    flags = ["--no-build-isolation", "--no-deps"]  # the page has the same
+    page = (building.ROOT / "docs" / "embedding.md").read_text(encoding="utf-8")
+    assert f"pip install {' '.join(flags)} docs/examples/cython" in page
+    pip = [sys.executable, "-m", "pip", "install", "-q", *flags]
+    run([*pip, "--no-index", "--target", "site", "."], folder, CC=building.compiler(), CFLAGS="-Wall -Wextra -Werror")
     said = building.python(
         """
 import numpy as np, upsample
@@ -462,6 +465,32 @@ for wrong in (x[0, 0], x[:, :0], x[None, None, None, None, None]):
     )
     assert said.splitlines()[0] == "True"
     assert len(said.splitlines()) == 4
+    assert len(source.read_text().splitlines()) <= 30
+
+
+@pytest.mark.parametrize("tool", ["make", "cmake", "c++"])
+def test_the_commands_of_the_page_build_the_examples(tool: str, tmp_path: Path) -> None:
+    """As they stand there, in a folder like the clone's root: with `upsample` beside them, not built."""
+    need(shutil.which(tool), tool)
+    if tool == "c++":
+        need(importlib.util.find_spec("pybind11"), "pybind11")
+    page = (building.ROOT / "docs" / "embedding.md").read_text(encoding="utf-8")
+    (block,) = (b for b in page.split("```sh\n") if b.startswith("make"))
+    (command,) = (line for line in block.partition("```")[0].splitlines() if line.startswith(tool))
+    shutil.copytree(EXAMPLES, tmp_path / "docs" / "examples")
+    (tmp_path / "upsample").mkdir()
+    (tmp_path / "upsample" / "__init__.py").write_text("raise ImportError('the clone, not the installed package')\n")
+    (tmp_path / "bin").mkdir()
+    for name in ("python", "python3"):
+        (tmp_path / "bin" / name).write_text(f'#!/bin/sh\nexec {shlex.quote(sys.executable)} "$@"\n')
+        (tmp_path / "bin" / name).chmod(0o755)
+    run(["bash", "-ec", command], tmp_path, PATH=f"{tmp_path / 'bin'}{os.pathsep}{os.environ['PATH']}")
+    made = {
+        "make": f"docs/examples/c/frames{SUFFIX}",
+        "cmake": "build/cpp/enlarge",
+        "c++": f"doubled{SUFFIX}",
+    }
+    assert (tmp_path / made[tool]).is_file()
 
 
 # ---- build systems ----------------------------------------------------------------------------------------
@@ -520,8 +549,8 @@ def test_pkg_config_finds_it(prefix: Path) -> None:
     [
         ("", True), ("0.1", True), ("0.1.0 EXACT", True), ("0.2", False), ("1.0", False),
         ("0.0.5...0.3", True), ("0.1...<0.2", True), ("0.1...0.1.0", True), ("0.0.5...<0.1.0", False),
-        ("0.2...0.3", False), ("0.0.1...0.0.9", False), ("0", True), ("0 EXACT", False), ("0.0", False), ("0.0...<0.2", True),
-        ("0...1", True), ("0...<0.1", False),
+        ("0.2...0.3", False), ("0.0.1...0.0.9", False), ("0", True), ("0 EXACT", False), ("0.0", False),
+        ("0.0...<0.2", True), ("0...1", True), ("0...<0.1", False),
     ],
 )  # fmt: skip
 def test_cmake_finds_it(prefix: Path, version: str, found: bool, tmp_path: Path) -> None:

@@ -132,6 +132,15 @@ def test_the_good_description_is_good() -> None:
     assert isinstance(made(good()), Kernel)
 
 
+def test_numbers_of_axes_that_there_are_not_do_not_matter() -> None:
+    w = good(window_start=(1, 2), window_stop=(5, 9), strides=(0, 1024, 64, 4))
+    for field, at in (("shape", 4), ("strides", 4), ("out_strides", 4), ("size", 2), ("scale", 2), ("window_stop", 2)):
+        getattr(w, field)[at] = -7
+    kernel = made(w)
+    assert isinstance(kernel, Kernel)
+    assert kernel.shape("out") == (1, 3, 4, 7)
+
+
 def test_names_are_numbered_as_python_knows_them() -> None:
     assert upsample._capi.MODES == ctable.MODES == MODES
 

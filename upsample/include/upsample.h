@@ -73,10 +73,10 @@ extern "C" {
 /* What functions return. */
 typedef enum {
     UPSAMPLE_OK = 0,
-    UPSAMPLE_ERROR_ARGUMENT = 1,        /* a null pointer, a wrong struct_size, a field with no such value */
-    UPSAMPLE_ERROR_VALUE = 2,           /* contradictory fields: where Python raises ValueError */
+    UPSAMPLE_ERROR_ARGUMENT = 1,        /* a null pointer, a wrong struct_size, a field with no such value, a negative shape */
+    UPSAMPLE_ERROR_VALUE = 2,           /* contradictory fields, an output that overlaps itself: ValueError in Python */
     UPSAMPLE_ERROR_NOT_IMPLEMENTED = 3, /* mode, rank and dtype that do not go together: NotImplementedError */
-    UPSAMPLE_ERROR_RUNTIME = 4,         /* sizes below 1 or too large: RuntimeError */
+    UPSAMPLE_ERROR_RUNTIME = 4,         /* sizes below 1, sizes and factors that are too large or no number: RuntimeError */
     UPSAMPLE_ERROR_MEMORY = 5,          /* no memory for the kernel's tables */
     UPSAMPLE_ERROR_LAYOUT = 6,          /* strides that cannot be run in place: see upsample_work */
     UPSAMPLE_ERROR_ALIGNMENT = 7,       /* an address that is no multiple of the sample's size */
@@ -118,7 +118,8 @@ typedef enum { UPSAMPLE_NUMERICS_TORCH = 0, UPSAMPLE_NUMERICS_EXACT = 1 } upsamp
 /* Which of work.size and work.scale is given: one of them, never both. */
 typedef enum { UPSAMPLE_SIZE = 1, UPSAMPLE_SCALE = 2 } upsample_given;
 
-/* What to do.  Begin with UPSAMPLE_WORK_INIT; all other bytes zero is a valid start. */
+/* What to do.  Begin with UPSAMPLE_WORK_INIT; all other bytes zero is a valid start.  Numbers of axes that there are
+ * not (beyond ndim, or beyond the spatial axes) are not looked at. */
 typedef struct {
     int64_t struct_size;                /* sizeof(upsample_work) */
     int32_t ndim;                       /* axes of the arrays, 1 to UPSAMPLE_MAX_NDIM */
@@ -152,7 +153,7 @@ typedef struct {
     int64_t size[3];                    /* output samples, one per spatial axis, in D, H, W order */
     double scale[3];                    /* factors, likewise; the output has trunc(n * factor) samples */
     /* The part of the output to make, in samples, one number per spatial axis, where has_window is 1; where it
-     * is 0: the whole, and all of them have to be 0.  The input is then the part that info.in_start and
+     * is 0: the whole, and all six have to be 0.  The input is then the part that info.in_start and
      * info.in_shape tell, and strides are that part's.  Its samples have the bits of the whole's. */
     int64_t window_start[3];
     int64_t window_stop[3];
