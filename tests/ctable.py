@@ -16,8 +16,8 @@ import numpy as np
 import upsample._capi
 
 MAX_NDIM = 8
-OK, ARGUMENT, VALUE, NOT_IMPLEMENTED, RUNTIME, MEMORY, LAYOUT, ALIGNMENT, UNITS, OVERLAP, UNSUPPORTED = range(11)
-NOT_IMPORTED, INTERNAL, INTERRUPTED = 11, 12, 13
+OK, ARGUMENT, VALUE, NOT_IMPLEMENTED, RUNTIME, MEMORY, LAYOUT, ALIGNMENT, UNITS, OVERLAP = range(10)
+INTERNAL, INTERRUPTED = 12, 13
 DTYPES = ("float32", "float64", "float16", "bfloat16", "uint8", "int8", "uint16", "int16")
 RAW = len(DTYPES)
 MODES = ("nearest", "nearest-exact", "linear", "bilinear", "bicubic", "trilinear", "cubic", "area", "lanczos")

@@ -6,9 +6,9 @@ In: a C caller's structure.  Out: a kernel that owns a prepared job, and the job
 structure means is worked out by `_embed`; here are fields and their checks, reference counts, and codes
 instead of exceptions.  `execute` is the skeleton's, which Python calls go through as well.
 """
-from cpython.exc cimport PyErr_Fetch, PyErr_Restore, PyErr_SetInterrupt
+from cpython.exc cimport PyErr_Fetch, PyErr_Restore
 from cpython.pycapsule cimport PyCapsule_New
-from cpython.ref cimport PyObject
+from cpython.ref cimport Py_DECREF, Py_INCREF, PyObject
 from libc.stdint cimport int32_t, int64_t, uintptr_t
 from libc.stdlib cimport free, malloc
 from libc.string cimport memcpy, memset, strlen
@@ -34,6 +34,7 @@ cdef enum:
 cdef extern from "Python.h" nogil:
     int Py_IsInitialized()
     int Py_AtExit(void (*f)() noexcept nogil)
+    int Py_AddPendingCall(int (*f)(void *) except -1 with gil, void *argument)
 
 cdef extern from *:
     """
@@ -49,7 +50,8 @@ cdef extern from *:
             "the mode does not take this rank or dtype",
             "a size is below 1 or too large",
             "no memory",
-            "strides that cannot be run in place: copy into an array in C order or, with channels inside, channels-last",
+            "strides that cannot be run in place: copy into an array in C order or, with channels inside, channels-last, "
+            "or give the output the input's order",
             "an address is not a multiple of the alignment that upsample_query() tells",
             "the range of units is not within 0 <= lo <= hi <= units",
             "input and output share memory",
@@ -77,6 +79,7 @@ cdef struct kernel_data:
     int64_t owners
     upsample_info info
     int64_t units_per_block
+    int64_t zeros                       # bytes of them that each unit writes, where there is nothing to sum
     int64_t x_lo, x_hi, out_lo, out_hi  # bytes that are touched, from the addresses given
     uintptr_t unaligned                 # bits that addresses must not have
     bint dense
@@ -217,20 +220,25 @@ cdef kernel_data *made(const upsample_work *given) except NULL:
     (k.x_lo, k.x_hi), (k.out_lo, k.out_hi) = e.extents
     info.in_bytes, info.out_bytes = k.x_hi - k.x_lo, k.out_hi - k.out_lo
     k.unaligned, k.dense = e.alignment - 1, e.dense
+    k.blocks = len(e.blocks)
+    for i, one in enumerate(e.blocks):
+        k.block[i].size, k.block[i].x, k.block[i].out = one
     if e.job is None:
+        k.zeros = e.zeros
+        info.units = e.zeros > 0
+        for i in range(k.blocks):
+            info.units *= k.block[i].size
+        info.scratch_bytes = 64                         # none, but malloc(0) may be NULL
         return k
     p = e.job
     k.j, k.tables, p.tables = p.j, p.tables, NULL
     k.sx.outer, k.sx.d, k.sx.h = e.steps[0]
     k.so.outer, k.so.d, k.so.h = e.steps[1]
     k.units_per_block = info.units = k.j.units
-    k.blocks = len(e.blocks)
-    for i, one in enumerate(e.blocks):
-        k.block[i].size, k.block[i].x, k.block[i].out = one
-        info.units *= k.block[i].size
     cdef int64_t block = k.j.outer * k.j.d.m * k.j.h.m * k.j.w.m * k.j.inner * k.j.sample, written = block
     for i in range(k.blocks):
         written *= k.block[i].size
+        info.units *= k.block[i].size
     k.so.stream = not w.fresh_output and written >= STREAM_BYTES and k.j.level.stream_row != NULL
     if k.so.stream and block < STREAM_BYTES:
         # the job knows one block only, and has made no room for the two rows that are streamed from
@@ -265,6 +273,19 @@ cdef void end() noexcept nogil:
     has_ended = True
 
 
+cdef int raised(void *error) except -1 with gil:
+    cdef object owned = <object><PyObject *>error
+    Py_DECREF(owned)                        # the reference that `later` took
+    raise owned
+
+
+cdef void later(error) noexcept:
+    """Raise it in the main thread when Python code runs next there, as signals do."""
+    Py_INCREF(error)
+    if Py_AddPendingCall(raised, <void *><PyObject *>error) < 0:
+        Py_DECREF(error)
+
+
 cdef int32_t create(const upsample_work *work, upsample_kernel **kernel, char *message,
                     int64_t message_size) noexcept with gil:
     cdef PyObject *kind
@@ -278,13 +299,13 @@ cdef int32_t create(const upsample_work *work, upsample_kernel **kernel, char *m
     except BaseException as error:
         try:
             say(message, message_size, text_of(status))
-            if isinstance(error, KeyboardInterrupt):
-                PyErr_SetInterrupt()
-            status = status_of(error)
+            status = UPSAMPLE_ERROR_INTERRUPTED if _embed.interrupts(error) else status_of(error)
             text = str(error)
             if status == UPSAMPLE_ERROR_INTERNAL or status == UPSAMPLE_ERROR_INTERRUPTED:
                 text = f"{text_of(status).decode()}: {error!r}"
             say(message, message_size, text.encode("utf-8", "replace"))
+            if status == UPSAMPLE_ERROR_INTERRUPTED and _embed.in_main_thread():
+                later(error)
         except BaseException:
             pass
     PyErr_Restore(kind, value, trace)
@@ -299,11 +320,10 @@ cdef int32_t status_of(error) except -1:
         (NotImplementedError, UPSAMPLE_ERROR_NOT_IMPLEMENTED),
         ((RuntimeError, OverflowError), UPSAMPLE_ERROR_RUNTIME),
         (MemoryError, UPSAMPLE_ERROR_MEMORY),
-        (Exception, UPSAMPLE_ERROR_INTERNAL),
     ):
         if isinstance(error, kinds):
             return status
-    return UPSAMPLE_ERROR_INTERRUPTED
+    return UPSAMPLE_ERROR_INTERNAL
 
 
 cdef int32_t table_query(const upsample_kernel *kernel, upsample_info *info) noexcept nogil:
@@ -319,37 +339,57 @@ cdef int32_t table_query(const upsample_kernel *kernel, upsample_info *info) noe
     return UPSAMPLE_OK
 
 
+cdef inline void to_block(const kernel_data *k, int64_t block, const char **x, char **out) noexcept nogil:
+    cdef int32_t i
+    for i in range(k.blocks - 1, -1, -1):
+        x[0] += block % k.block[i].size * k.block[i].x
+        out[0] += block % k.block[i].size * k.block[i].out
+        block //= k.block[i].size
+
+
+cdef void write_zeros(const kernel_data *k, char *out, int64_t unit_lo, int64_t unit_hi) noexcept nogil:
+    cdef const char *none = NULL
+    cdef char *target
+    cdef int64_t unit
+    for unit in range(unit_lo, unit_hi):
+        target = out
+        to_block(k, unit, &none, &target)       # (their input strides are 0)
+        memset(target, 0, k.zeros)
+
+
 cdef int32_t table_execute(const upsample_kernel *kernel, const void *x, void *out, void *scratch, int64_t unit_lo,
                            int64_t unit_hi) noexcept nogil:
     cdef const kernel_data *k = <const kernel_data *>kernel
     cdef const char *source = <const char *>x
     cdef char *target = <char *>out
     cdef char *memory = <char *>((<uintptr_t>scratch + 63) & ~<uintptr_t>63)
-    cdef int64_t block, rest, per_block, stop, i
+    cdef int64_t block, per_block, stop
     if k == NULL:
         return UPSAMPLE_ERROR_ARGUMENT
     if not 0 <= unit_lo <= unit_hi <= k.info.units:
         return UPSAMPLE_ERROR_UNITS
     if unit_lo == unit_hi:
         return UPSAMPLE_OK
-    if x == NULL or out == NULL or scratch == NULL:
+    if out == NULL or scratch == NULL or (x == NULL and k.x_lo < k.x_hi):
         return UPSAMPLE_ERROR_ARGUMENT
     if (<uintptr_t>x | <uintptr_t>out) & k.unaligned:
         return UPSAMPLE_ERROR_ALIGNMENT
-    if k.dense and source + k.x_lo < target + k.out_hi and target + k.out_lo < source + k.x_hi:
+    if k.zeros > 0:
+        write_zeros(k, target, unit_lo, unit_hi)
+        return UPSAMPLE_OK
+    if source == target or (
+        k.dense and source + k.x_lo < target + k.out_hi and target + k.out_lo < source + k.x_hi
+    ):
         return UPSAMPLE_ERROR_OVERLAP
     if k.blocks == 0:
         execute(&k.j, source, &k.sx, target, &k.so, memory, unit_lo, unit_hi)
         return UPSAMPLE_OK
     per_block = k.units_per_block
     while unit_lo < unit_hi:
-        block = rest = unit_lo // per_block
+        block = unit_lo // per_block
         stop = min(unit_hi, (block + 1) * per_block)
         source, target = <const char *>x, <char *>out
-        for i in range(k.blocks - 1, -1, -1):
-            source += rest % k.block[i].size * k.block[i].x
-            target += rest % k.block[i].size * k.block[i].out
-            rest //= k.block[i].size
+        to_block(k, block, &source, &target)
         execute(&k.j, source, &k.sx, target, &k.so, memory, unit_lo - block * per_block, stop - block * per_block)
         unit_lo = stop
     return UPSAMPLE_OK

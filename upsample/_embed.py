@@ -8,6 +8,8 @@ by the front end that Python calls go through; memory is never touched here.
 from __future__ import annotations
 
 import math
+import signal
+import threading
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -22,6 +24,8 @@ from .backends.cpu import job_for
 # No process maps more.  The kernels' sizes fit 64 bits below it: the ring of a reduction of D and H has up to four
 # rows, each of up to 1024 samples of 8 bytes, for every sample along D and H (2**2 * 2**10 * 2**3 * 2**47 = 2**62).
 MOST_BYTES = 2**47
+# A unit of zeros has this many bytes or a few more.
+ZEROS = 2**16
 
 
 class LayoutError(ValueError):
@@ -51,7 +55,8 @@ class Embedded:
 
     `steps` are the job's strides of outer, D and H, of input and output; `blocks` the axes that outer could
     not take in, outermost first, as (size, input stride, output stride): the job runs once for each of them.
-    `job` is None where the output has no samples.
+    `job` is None where input or output have no samples. Sums of no samples are zeros: `zeros` are the adjacent bytes
+    of them to write for each of the blocks.
     """
 
     job: Any
@@ -63,6 +68,7 @@ class Embedded:
     in_start: tuple[int, ...]
     extents: tuple[tuple[int, int], tuple[int, int]]  # lowest and one past the highest byte, input and output
     dense: bool  # both are without gaps, so that an overlap of their extents is an overlap of samples
+    zeros: int = 0
 
 
 def embed(
@@ -105,6 +111,24 @@ def embed(
     return _placed(plan, strides, out_strides, in_start)
 
 
+def interrupts(error: BaseException) -> bool:
+    """Whether an exception is none of ours: Ctrl-C, or what a handler of a signal raised meanwhile."""
+    if not isinstance(error, Exception):
+        return True
+    handlers = {getattr(signal.getsignal(number), "__code__", None) for number in signal.valid_signals()}
+    trace = error.__traceback__
+    while trace is not None:
+        if trace.tb_frame.f_code in handlers:
+            return True
+        trace = trace.tb_next
+    return False
+
+
+def in_main_thread() -> bool:
+    """Whether this is the thread that handles signals."""
+    return threading.current_thread() is threading.main_thread()
+
+
 def _check_bytes(name: str, shape: tuple[int, ...], item: int) -> None:
     if math.prod(n for n in shape if n) * item > MOST_BYTES:
         raise RuntimeError(f"an {name} of shape {shape} and {item} bytes per sample is too large")
@@ -141,7 +165,8 @@ def _placed(plan: Plan, strides: tuple[int, ...], out_strides: tuple[int, ...], 
     )
     facts = (alignment, (plan.shape, plan.out_shape), (strides, out_strides), in_start, extents, dense)
     if empty:
-        return Embedded(None, ((0, 0, 0), (0, 0, 0)), (), *facts)
+        row, blocks = (0, []) if 0 in plan.out_shape else _zeros(plan.out_shape, out_strides, item)
+        return Embedded(None, ((0, 0, 0), (0, 0, 0)), tuple(blocks), *facts, row)
     along = sorted(p.axis for p in plan.passes)
     try:
         w = along[-1] if along else plan.spatial[-1]
@@ -174,6 +199,14 @@ def _placed(plan: Plan, strides: tuple[int, ...], out_strides: tuple[int, ...], 
     )
 
 
+def _zeros(shape: tuple[int, ...], strides: tuple[int, ...], item: int) -> tuple[int, list[tuple[int, int, int]]]:
+    """Adjacent bytes from a sample on, and the blocks, outermost first, that repeat them over the whole output."""
+    axes = sorted((a for a in range(len(shape)) if shape[a] > 1), key=lambda a: abs(strides[a]))
+    while axes and strides[axes[0]] == item and item < ZEROS:
+        item *= shape[axes.pop(0)]
+    return item, [(shape[a], 0, strides[a]) for a in reversed(axes)]
+
+
 def _extent(shape: tuple[int, ...], strides: tuple[int, ...], item: int) -> tuple[int, int]:
     """The lowest byte, and one past the highest, seen from the sample at index 0."""
     if 0 in shape:
@@ -184,25 +217,36 @@ def _extent(shape: tuple[int, ...], strides: tuple[int, ...], item: int) -> tupl
 
 def _inner_axes(plan: Plan, w: int, strides: tuple[int, ...], out_strides: tuple[int, ...]) -> tuple[int, ...]:
     """The axes, outermost first, that lie dense between single samples and those of axis `w`."""
+    sides = {"input": (plan.shape, strides), "output": (plan.out_shape, out_strides)}
+    inner = _inside(plan, w, *sides.values())
+    if inner is not None:
+        return inner
+    wrong = [name for name, side in sides.items() if _inside(plan, w, side) is None]
+    where = " and ".join(f"{name} (shape {sides[name][0]}, strides {sides[name][1]})" for name in wrong or sides)
+    if wrong:
+        raise LayoutError(
+            f"axis {w} is not dense in {where}: copy into an array in C order or, with channels inside, channels-last"
+        )
+    raise LayoutError(
+        f"axis {w} is not dense with the same axes inside of it in {where}: each would do by itself, so give the "
+        "output the input's order (out_strides), or copy into an array in the other's"
+    )
+
+
+def _inside(plan: Plan, w: int, *sides: tuple[tuple[int, ...], tuple[int, ...]]) -> tuple[int, ...] | None:
     inner: list[int] = []
     expected = plan.dtype.itemsize
     along = {p.axis for p in plan.passes}
 
     def fits(axis: int) -> bool:
         # the stride of a single sample does not matter
-        return (plan.shape[axis] == 1 or strides[axis] == expected) and (
-            plan.out_shape[axis] == 1 or out_strides[axis] == expected
-        )
+        return all(shape[axis] == 1 or strides[axis] == expected for shape, strides in sides)
 
     while not fits(w):
         others = [a for a in range(len(plan.shape)) if a != w and a not in along and a not in inner]
         found = [a for a in others if plan.shape[a] > 1 and fits(a)]
         if not found:
-            raise LayoutError(
-                f"axis {w} is not dense with the same axes inside of it in input "
-                f"(shape {plan.shape}, strides {strides}) and output (shape {plan.out_shape}, strides {out_strides}): "
-                "copy into an array in C order or, with channels inside, channels-last"
-            )
+            return None
         inner.insert(0, found[0])
         expected *= plan.shape[found[0]]
     return tuple(inner)

@@ -84,6 +84,8 @@ ctypedef fused upsample_sample:
     libc.stdint.int8_t
     libc.stdint.uint16_t
     libc.stdint.int16_t
+    char
+    short
 
 
 cdef inline void upsample_describe(upsample_work *work, const upsample_sample *first, const Py_ssize_t *shape,
@@ -102,11 +104,7 @@ cdef inline void upsample_describe(upsample_work *work, const upsample_sample *f
         work.dtype = UPSAMPLE_FLOAT32
     elif upsample_sample is double:
         work.dtype = UPSAMPLE_FLOAT64
-    elif upsample_sample is libc.stdint.uint8_t:
-        work.dtype = UPSAMPLE_UINT8
-    elif upsample_sample is libc.stdint.int8_t:
-        work.dtype = UPSAMPLE_INT8
-    elif upsample_sample is libc.stdint.uint16_t:
-        work.dtype = UPSAMPLE_UINT16
+    elif sizeof(upsample_sample) == 1:
+        work.dtype = UPSAMPLE_INT8 if <upsample_sample>-1 < 0 else UPSAMPLE_UINT8
     else:
-        work.dtype = UPSAMPLE_INT16
+        work.dtype = UPSAMPLE_INT16 if <upsample_sample>-1 < 0 else UPSAMPLE_UINT16

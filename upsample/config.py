@@ -1,4 +1,4 @@
-"""Where the files for C and C++ are: ``python -m upsample.config --includes``.
+"""Where the files for C and C++ are: ``python -P -m upsample.config --includes``.
 
 In: options.  Out: one line for each, in this order, on standard output, and exit code 0; 2 for options that
 there are not.
@@ -21,7 +21,9 @@ SHARE = Path(__file__).resolve().parent / "share"
 
 def main(arguments: list[str] | None = None) -> int:
     """Print what the options ask for."""
-    parser = argparse.ArgumentParser(prog="python -m upsample.config", description="Paths for build systems.")
+    parser = argparse.ArgumentParser(
+        prog="python -P -m upsample.config", description="Paths for build systems.", allow_abbrev=False
+    )
     answers = {
         "includes": ("compiler flags for Python.h and upsample.h", _joined([f"-I{folder}" for folder in includes()])),
         "includedir": ("the folder of upsample.h", get_include()),

@@ -23,11 +23,11 @@ enum { MOST_BYTES = 1 << 22, MOST_UNITS = 1 << 14, CODES = 14 };
 int LLVMFuzzerInitialize(int *argc, char ***argv);
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
-static int64_t count[CODES], executed;
+static int64_t count[CODES], executed, zeros;
 
 static void report(void)
 {
-    fprintf(stderr, "kernels executed: %lld; answers by code:", (long long)executed);
+    fprintf(stderr, "kernels executed: %lld, of which wrote zeros: %lld; answers by code:", (long long)executed, (long long)zeros);
     for (int i = 0; i < CODES; i++) fprintf(stderr, " %d:%lld", i, (long long)count[i]);
     fprintf(stderr, "\n");
 }
@@ -151,6 +151,15 @@ static void run(upsample_kernel *kernel, bytes *b)
         PROMISE(memcmp(whole, parts, (size_t)info.out_bytes) == 0);
         PROMISE(upsample_execute(kernel, x, parts + at, scratch, 1, info.units + 1) == UPSAMPLE_ERROR_UNITS);
         PROMISE(upsample_execute(kernel, x, NULL, scratch, 0, info.units) == UPSAMPLE_ERROR_ARGUMENT);
+        if (info.in_bytes == 0) {
+            memset(parts, 0x5A, (size_t)info.out_bytes);
+            PROMISE(upsample_execute(kernel, NULL, parts + at, scratch, 0, info.units) == UPSAMPLE_OK);
+            PROMISE(memcmp(whole, parts, (size_t)info.out_bytes) == 0);
+            zeros++;
+        } else {
+            PROMISE(upsample_execute(kernel, NULL, parts + at, scratch, 0, 1) == UPSAMPLE_ERROR_ARGUMENT);
+            PROMISE(upsample_execute(kernel, parts + at, parts + at, scratch, 0, 1) == UPSAMPLE_ERROR_OVERLAP);
+        }
         executed++;
     }
     free(in), free(whole), free(parts), free(scratch);

@@ -161,7 +161,7 @@ def test_versions_are_compared_also_where_another_file_imported(tmp_path: Path) 
 
 
 def test_what_goes_wrong_in_an_import_is_what_the_caller_sees(tmp_path: Path) -> None:
-    """A missing table is an ImportError with its cause; any other exception comes as it is."""
+    """A missing table, and what keeps upsample from being imported, is an ImportError with its cause."""
     flags = ("-std=c11", "-O1", "-fPIC", "-shared")
     compile_strictly([HERE / "checks.c", HERE / "checks_other.c"], tmp_path / f"checks{SUFFIX}", *flags)
     said = building.python(
@@ -175,21 +175,41 @@ for _ in range(2):
         checks.with_import()
     except ImportError as error:
         print(error, "<-", type(error.__cause__).__name__, error.__cause__.__traceback__)
+        print(str(error.__cause__) in str(error))
 class Finder:
     def find_spec(self, name, path=None, target=None):
-        if name == "upsample._capi": raise KeyboardInterrupt("now")
+        if name == "upsample._capi": raise now
 sys.meta_path.insert(0, Finder())
 del sys.modules["upsample._capi"]
-try:
-    checks.with_import()
-except KeyboardInterrupt as error:
-    print(repr(error))
+for now in (KeyboardInterrupt("now"), ModuleNotFoundError("none")):
+    try:
+        checks.with_import()
+    except BaseException as error:
+        print(repr(error), error is now)
 """,
         tmp_path,
     )
     lines = said.splitlines()
-    assert lines[:1] == lines[1:2] == ["the installed upsample has no upsample._capi.table <- AttributeError None"]
-    assert lines[2] == "KeyboardInterrupt('now')"
+    assert lines[:2] == lines[2:4]
+    assert lines[0].startswith("the installed upsample has no upsample._capi.table: ")
+    assert lines[0].endswith(" <- AttributeError None")
+    assert lines[1] == "True"
+    assert lines[4:] == ["KeyboardInterrupt('now') True", "ModuleNotFoundError('none') True"]
+    said = building.python(
+        """
+import os
+import checks
+os.environ["UPSAMPLE_SIMD"] = "garbage"
+try:
+    checks.with_import()
+except ImportError as error:
+    print(error)
+    print(type(error.__cause__).__name__, error.__cause__.__traceback__ is not None)
+""",
+        tmp_path,
+    )
+    assert said.startswith("the installed upsample cannot be imported: the environment variable UPSAMPLE_SIMD must be")
+    assert said.endswith("\nValueError True\n")
 
 
 def test_shares_of_units(tmp_path: Path) -> None:
@@ -285,6 +305,32 @@ print(probe.described(np.broadcast_to(one, (5, 4))))
     assert said.startswith("4 80\naxis 1 is not dense")
 
 
+def test_typed_memoryviews_of_every_c_name_of_a_type_are_described(tmp_path: Path) -> None:
+    names = {
+        "float": "f", "double": "d", "uint8_t": "B", "unsigned char": "B", "int8_t": "b", "signed char": "b",
+        "char": "b", "uint16_t": "H", "unsigned short": "H", "int16_t": "h", "short": "h",
+    }  # fmt: skip
+    text = "from libc.stdint cimport int8_t, int16_t, uint8_t, uint16_t\nfrom upsample.capi cimport *\n"
+    for i, name in enumerate(names):
+        text += (
+            f"def describe{i}(const {name}[:, :] x):\n    cdef upsample_work work\n"
+            "    upsample_describe(&work, &x[0, 0], x.shape, x.strides, 2)\n    return work.dtype\n"
+        )
+    done = cythonized(text, tmp_path)
+    assert done.returncode == 0, done.stderr
+    run([building.compiler(), "-O0", "-fPIC", "-shared", "-w", f"-I{INCLUDE}", *building.python_includes(), "probe.c",
+         "-o", f"probe{SUFFIX}"], tmp_path)  # fmt: skip
+    said = building.python(
+        f"import numpy as np, probe\nfor i, code in enumerate({[*names.values()]}):\n"
+        "    print(getattr(probe, f'describe{i}')(np.zeros((2, 3), code)), end=' ')",
+        tmp_path,
+    )
+    numbers = {"f": 0, "d": 1, "B": 4, "b": 5, "H": 6, "h": 7}  # upsample_dtype
+    if sysconfig.get_platform().endswith(("aarch64", "armv7l")):
+        names["char"] = "B"  # no sign there
+    assert [int(word) for word in said.split()] == [numbers[code] for code in names.values()]
+
+
 # ---- the examples -----------------------------------------------------------------------------------------
 
 
@@ -360,8 +406,11 @@ def test_the_cython_example(tmp_path: Path) -> None:
     need(importlib.util.find_spec("Cython"), "Cython")
     building.compiler()
     folder = copied("cython", tmp_path)
-    pip = [sys.executable, "-m", "pip", "install", "-q", "--no-build-isolation", "--no-deps", "--no-index"]
-    run([*pip, "--target", "site", "."], folder, CC=building.compiler(), CFLAGS="-Wall -Wextra -Werror")
+    flags = ["--no-build-isolation", "--no-deps"]  # the page has the same
+    page = (building.ROOT / "docs" / "embedding.md").read_text(encoding="utf-8")
+    assert f"pip install {' '.join(flags)} docs/examples/cython" in page
+    pip = [sys.executable, "-m", "pip", "install", "-q", *flags]
+    run([*pip, "--no-index", "--target", "site", "."], folder, CC=building.compiler(), CFLAGS="-Wall -Wextra -Werror")
     said = building.python(
         """
 import numpy as np, upsample
@@ -378,12 +427,12 @@ for wrong in ((x, 0.01, 1), (x, 2, 0), (x[:0], 2, 1)):
 import resource
 resource.setrlimit(resource.RLIMIT_AS, (1 << 32, 1 << 32))
 y = np.zeros((100, 1, 30000), np.float32)
-before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+before = None
 for _ in range(200):
     try:
         enlarge_stack(y, 20, 1)
     except MemoryError:
-        pass
+        before = before or resource.getrusage(resource.RUSAGE_SELF).ru_maxrss  # making the first takes 50 MB
     else:
         print("allocated")
 print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 30_000)
@@ -416,6 +465,32 @@ for wrong in (x[0, 0], x[:, :0], x[None, None, None, None, None]):
     )
     assert said.splitlines()[0] == "True"
     assert len(said.splitlines()) == 4
+    assert len(source.read_text().splitlines()) <= 30
+
+
+@pytest.mark.parametrize("tool", ["make", "cmake", "c++"])
+def test_the_commands_of_the_page_build_the_examples(tool: str, tmp_path: Path) -> None:
+    """As they stand there, in a folder like the clone's root: with `upsample` beside them, not built."""
+    need(shutil.which(tool), tool)
+    if tool == "c++":
+        need(importlib.util.find_spec("pybind11"), "pybind11")
+    page = (building.ROOT / "docs" / "embedding.md").read_text(encoding="utf-8")
+    (block,) = (b for b in page.split("```sh\n") if b.startswith("make"))
+    (command,) = (line for line in block.partition("```")[0].splitlines() if line.startswith(tool))
+    shutil.copytree(EXAMPLES, tmp_path / "docs" / "examples")
+    (tmp_path / "upsample").mkdir()
+    (tmp_path / "upsample" / "__init__.py").write_text("raise ImportError('the clone, not the installed package')\n")
+    (tmp_path / "bin").mkdir()
+    for name in ("python", "python3"):
+        (tmp_path / "bin" / name).write_text(f'#!/bin/sh\nexec {shlex.quote(sys.executable)} "$@"\n')
+        (tmp_path / "bin" / name).chmod(0o755)
+    run(["bash", "-ec", command], tmp_path, PATH=f"{tmp_path / 'bin'}{os.pathsep}{os.environ['PATH']}")
+    made = {
+        "make": f"docs/examples/c/frames{SUFFIX}",
+        "cmake": "build/cpp/enlarge",
+        "c++": f"doubled{SUFFIX}",
+    }
+    assert (tmp_path / made[tool]).is_file()
 
 
 # ---- build systems ----------------------------------------------------------------------------------------
@@ -432,7 +507,7 @@ def test_the_configuration_program(capsys: pytest.CaptureFixture[str]) -> None:
     assert (Path(cmake) / "upsampleConfigVersion.cmake").is_file()
     assert (Path(pkgconfig) / "upsample.pc").is_file()
     assert version == upsample.__version__
-    for wrong in ([], ["--unknown"]):
+    for wrong in ([], ["--unknown"], ["--include"], ["--v"]):
         with pytest.raises(SystemExit) as info:
             config.main(wrong)
         assert info.value.code == 2
@@ -474,7 +549,8 @@ def test_pkg_config_finds_it(prefix: Path) -> None:
     [
         ("", True), ("0.1", True), ("0.1.0 EXACT", True), ("0.2", False), ("1.0", False),
         ("0.0.5...0.3", True), ("0.1...<0.2", True), ("0.1...0.1.0", True), ("0.0.5...<0.1.0", False),
-        ("0.2...0.3", False), ("0.0.1...0.0.9", False),
+        ("0.2...0.3", False), ("0.0.1...0.0.9", False), ("0", True), ("0 EXACT", False), ("0.0", False),
+        ("0.0...<0.2", True), ("0...1", True), ("0...<0.1", False),
     ],
 )  # fmt: skip
 def test_cmake_finds_it(prefix: Path, version: str, found: bool, tmp_path: Path) -> None:

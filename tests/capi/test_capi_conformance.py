@@ -313,3 +313,43 @@ def test_no_axis_changes_and_nothing_to_write() -> None:
         assert kernel.shape("out") == upsample.plan(shape, np.float32, **arguments).out_shape
         assert (kernel.info.units, kernel.info.out_bytes) == (0, 0)
         assert ctable.TABLE.execute(kernel.handle, None, None, None, 0, 0) == ctable.OK
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64", "float16"])
+def test_a_gradient_of_no_samples_is_zeros(dtype: str) -> None:
+    """The forward work has an empty output: its adjoint reads nothing and writes every sample."""
+    for shape, scale in (((1, 1, 1, 3), (2.0, 0.3)), ((2, 3, 1, 5), (0.5, 3.0)), ((2, 2, 200, 300), (1e-3, 1.0))):
+        arguments = {"scale_factor": scale, "mode": "area", "transposed": 1}
+        plan = upsample.plan(shape, np.dtype(dtype), scale_factor=scale, mode="area").T
+        expected = plan(np.empty(plan.shape, dtype))
+        assert expected.size
+        assert not expected.any()
+        padded = np.full([n + 1 for n in shape], 7, dtype)
+        for out in (
+            np.full(shape, 7, dtype),
+            np.full(shape[::-1], 7, dtype).transpose(),
+            padded[:-1, :-1, :-1, :-1],
+            padded[1:, :0:-1, 1:, :0:-1],
+        ):
+            out[...] = 7
+            outside = np.count_nonzero(padded)
+            kernel = ctable.Kernel(ctable.work(shape, dtype, out_strides=out.strides, **arguments))
+            assert (kernel.info.in_bytes, kernel.shape("in")) == (0, plan.shape)
+            kernel.run(np.empty(plan.shape, dtype), out, threads=2, parts=3)
+            assert out.tobytes() == expected.tobytes()
+            if out.base is padded:
+                assert np.count_nonzero(padded) == outside - out.size
+            out[...] = 7  # an input without bytes may be anywhere, also nowhere
+            for address in (0, out.ctypes.data):
+                assert kernel.execute(address, out.ctypes.data, 0, kernel.info.units) == ctable.OK
+            assert not out.any()
+            assert kernel.execute(0, 0, 0, 1) == ctable.ARGUMENT
+            assert kernel.execute(0, out.ctypes.data, 0, kernel.info.units + 1) == ctable.UNITS
+    window = {"window_start": (0, 1), "window_stop": (1, 3)}
+    kernel = ctable.Kernel(
+        ctable.work((1, 1, 1, 3), dtype, scale_factor=(2.0, 0.3), mode="area", transposed=1, **window)
+    )
+    out = kernel.new_output(dtype)
+    kernel.run(np.empty(kernel.shape("in"), dtype), out)
+    assert out.shape == (1, 1, 1, 2)
+    assert not out.any()

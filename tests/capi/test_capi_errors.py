@@ -105,7 +105,10 @@ WRONG: list[tuple[ctable.Work, int, str]] = [
     (good(strides=(-(2**63), 2**62, -(2**63), 4)), ctable.RUNTIME, "too large"),
     (good(strides=(0, 0, 64, 8)), ctable.LAYOUT, "axis 3 is not dense"),
     (good(strides=(0, 0, 64, -4)), ctable.LAYOUT, "copy into an array"),
+    (good(out_strides=(0, 8192, 256, 8)), ctable.LAYOUT, "axis 3 is not dense in output (shape (1, 3, 32, 32), str"),
+    (good(strides=(0, 1024, 64, 8), out_strides=(0, 8192, 256, 8)), ctable.LAYOUT, "(0, 1024, 64, 8)) and output ("),
     (good(out_strides=(0, 4, 384, 12)), ctable.LAYOUT, "is not dense with the same axes inside"),
+    (good(layout="NCHW", strides=(0, 4, 192, 12)), ctable.LAYOUT, "give the output the input's order (out_strides)"),
     (good(strides=(0, 1026, 64, 4)), ctable.LAYOUT, "multiples of 4 bytes"),
     (good(out_strides=(0, 4096, 130, 4)), ctable.LAYOUT, "multiples of 4 bytes"),
     (good(out_strides=(0, 4096, 0, 4)), ctable.VALUE, "overlaps itself"),
@@ -127,6 +130,15 @@ def test_a_wrong_description_has_a_code_and_a_sentence(w: ctable.Work, status: i
 
 def test_the_good_description_is_good() -> None:
     assert isinstance(made(good()), Kernel)
+
+
+def test_numbers_of_axes_that_there_are_not_do_not_matter() -> None:
+    w = good(window_start=(1, 2), window_stop=(5, 9), strides=(0, 1024, 64, 4))
+    for field, at in (("shape", 4), ("strides", 4), ("out_strides", 4), ("size", 2), ("scale", 2), ("window_stop", 2)):
+        getattr(w, field)[at] = -7
+    kernel = made(w)
+    assert isinstance(kernel, Kernel)
+    assert kernel.shape("out") == (1, 3, 4, 7)
 
 
 def test_names_are_numbered_as_python_knows_them() -> None:
@@ -215,6 +227,16 @@ def test_addresses_are_checked() -> None:
     assert kernel.execute(x, x + size, 0, 1) == ctable.OK
     assert kernel.execute(x + kernel.info.out_bytes - 4, x, 0, 1) == ctable.OVERLAP
     assert kernel.execute(x + kernel.info.out_bytes, x, 0, 1) == ctable.OK
+
+
+def test_the_same_address_is_never_input_and_output() -> None:
+    """Also where rows are padded, and other overlaps are the caller's to know."""
+    memory = np.zeros((16, 32), np.float32)
+    w = work((16, 16), "float32", strides=memory.strides, layout="HW", out_strides=memory.strides, size=(16, 16))
+    kernel = Kernel(w)
+    address = memory.ctypes.data
+    assert kernel.execute(address, address, 0, 1) == ctable.OVERLAP
+    assert kernel.execute(address, address + 64, 0, 1) == ctable.OK
 
 
 def test_an_output_in_the_gap_of_an_input_that_reads_samples_twice() -> None:
@@ -366,35 +388,72 @@ def test_a_plan_with_features_that_kernels_do_not_know_is_refused(monkeypatch: p
     assert (refused.status, refused.text) == (ctable.NOT_IMPLEMENTED, "the cpu backend does not know sphere")
 
 
-def test_an_interrupt_is_no_bug_and_is_not_lost(monkeypatch: pytest.MonkeyPatch) -> None:
-    def interrupted(*_: Any) -> Any:
-        raise KeyboardInterrupt
+class FromHandler(ValueError):
+    """Of a type that would have another code, were it ours."""
 
-    monkeypatch.setattr(_embed, "embed", interrupted)
-    kernel, text = c.c_void_p(1), c.create_string_buffer(200)
-    caught: list[int] = []
-    before = signal.signal(signal.SIGINT, lambda number, _: caught.append(number))
-    try:
-        assert TABLE.create(good(), kernel, text, 200) == ctable.INTERRUPTED
+
+@pytest.mark.parametrize("error", [KeyboardInterrupt, FromHandler])
+def test_what_a_handler_raises_is_no_bug_and_is_not_lost(
+    error: type[BaseException], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A signal within `create`: a code and a sentence for the caller, and once the exception in the main thread."""
+    embed = _embed.embed
+    handled: list[int] = []
+
+    def handler(number: int, _: Any) -> None:
+        handled.append(number)
+        raise error("now")
+
+    def interrupted(*arguments: Any) -> Any:
+        signal.raise_signal(signal.SIGINT)
+        return embed(*arguments)
+
+    def create() -> None:
+        status.append(TABLE.create(good(), kernel, text, 200))
         for _ in range(1000):
             pass
+
+    monkeypatch.setattr(_embed, "embed", interrupted)
+    kernel, text, status = c.c_void_p(1), c.create_string_buffer(200), [ctable.OK]
+    before = signal.signal(signal.SIGINT, handler)
+    try:
+        with pytest.raises(error, match="now"):
+            create()
+        for _ in range(1000):
+            pass  # nothing comes twice
     finally:
         signal.signal(signal.SIGINT, before)
-    assert caught == [signal.SIGINT]
+    assert handled == [signal.SIGINT]
     assert kernel.value is None
-    assert text.value == b"a signal came while the kernel was made: KeyboardInterrupt()"
+    assert text.value.decode() == f"a signal came while the kernel was made: {error('now')!r}"
+    assert status in ([ctable.OK], [ctable.OK, ctable.INTERRUPTED])  # it may come before the code is stored
 
 
-@pytest.mark.parametrize(("error", "code"), [(SystemExit(3), ctable.INTERRUPTED), (TypeError("no"), ctable.INTERNAL)])
-def test_what_nobody_expects_has_a_code(error: BaseException, code: int, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_interrupt_of_another_thread_does_not_come_to_the_main_one(monkeypatch: pytest.MonkeyPatch) -> None:
     def fails(*_: Any) -> Any:
-        raise error
+        raise SystemExit(3)
+
+    monkeypatch.setattr(_embed, "embed", fails)
+    answers: list[Any] = []
+    thread = threading.Thread(target=lambda: answers.append(made(good())))
+    thread.start()
+    thread.join()
+    for _ in range(1000):
+        pass
+    assert isinstance(answers[0], Refused)
+    assert answers[0].status == ctable.INTERRUPTED
+    assert answers[0].text.endswith(": SystemExit(3)")
+
+
+def test_what_nobody_expects_is_a_bug(monkeypatch: pytest.MonkeyPatch) -> None:
+    def fails(*_: Any) -> Any:
+        raise TypeError("no")
 
     monkeypatch.setattr(_embed, "embed", fails)
     refused = made(good())
     assert isinstance(refused, Refused)
-    assert refused.status == code
-    assert refused.text.endswith(f": {error!r}")
+    assert refused.status == ctable.INTERNAL
+    assert refused.text.endswith(": TypeError('no')")
 
 
 def test_an_error_within_the_error_is_still_a_code(

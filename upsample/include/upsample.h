@@ -73,10 +73,10 @@ extern "C" {
 /* What functions return. */
 typedef enum {
     UPSAMPLE_OK = 0,
-    UPSAMPLE_ERROR_ARGUMENT = 1,        /* a null pointer, a wrong struct_size, a field with no such value */
-    UPSAMPLE_ERROR_VALUE = 2,           /* contradictory fields: where Python raises ValueError */
+    UPSAMPLE_ERROR_ARGUMENT = 1,        /* a null pointer, a wrong struct_size, a field with no such value, a negative shape */
+    UPSAMPLE_ERROR_VALUE = 2,           /* contradictory fields, an output that overlaps itself: ValueError in Python */
     UPSAMPLE_ERROR_NOT_IMPLEMENTED = 3, /* mode, rank and dtype that do not go together: NotImplementedError */
-    UPSAMPLE_ERROR_RUNTIME = 4,         /* sizes below 1 or too large: RuntimeError */
+    UPSAMPLE_ERROR_RUNTIME = 4,         /* sizes below 1, sizes and factors that are too large or no number: RuntimeError */
     UPSAMPLE_ERROR_MEMORY = 5,          /* no memory for the kernel's tables */
     UPSAMPLE_ERROR_LAYOUT = 6,          /* strides that cannot be run in place: see upsample_work */
     UPSAMPLE_ERROR_ALIGNMENT = 7,       /* an address that is no multiple of the sample's size */
@@ -118,7 +118,8 @@ typedef enum { UPSAMPLE_NUMERICS_TORCH = 0, UPSAMPLE_NUMERICS_EXACT = 1 } upsamp
 /* Which of work.size and work.scale is given: one of them, never both. */
 typedef enum { UPSAMPLE_SIZE = 1, UPSAMPLE_SCALE = 2 } upsample_given;
 
-/* What to do.  Begin with UPSAMPLE_WORK_INIT; all other bytes zero is a valid start. */
+/* What to do.  Begin with UPSAMPLE_WORK_INIT; all other bytes zero is a valid start.  Numbers of axes that there are
+ * not (beyond ndim, or beyond the spatial axes) are not looked at. */
 typedef struct {
     int64_t struct_size;                /* sizeof(upsample_work) */
     int32_t ndim;                       /* axes of the arrays, 1 to UPSAMPLE_MAX_NDIM */
@@ -152,7 +153,7 @@ typedef struct {
     int64_t size[3];                    /* output samples, one per spatial axis, in D, H, W order */
     double scale[3];                    /* factors, likewise; the output has trunc(n * factor) samples */
     /* The part of the output to make, in samples, one number per spatial axis, where has_window is 1; where it
-     * is 0: the whole, and all of them have to be 0.  The input is then the part that info.in_start and
+     * is 0: the whole, and all six have to be 0.  The input is then the part that info.in_start and
      * info.in_shape tell, and strides are that part's.  Its samples have the bits of the whole's. */
     int64_t window_start[3];
     int64_t window_stop[3];
@@ -224,7 +225,7 @@ __attribute__((weak, visibility("hidden"))) const upsample_table *upsample_api =
 
 #ifndef UPSAMPLE_NO_PYTHON
 /* For upsample_import(): an ImportError, of which the exception that is set becomes the cause. */
-static inline void upsample_private_no_table(void)
+static inline void upsample_private_import_error(const char *text)
 {
     PyObject *type, *cause, *trace, *error;
     PyErr_Fetch(&type, &cause, &trace);
@@ -232,7 +233,7 @@ static inline void upsample_private_no_table(void)
     if (cause != NULL && trace != NULL) PyException_SetTraceback(cause, trace);
     Py_XDECREF(type);
     Py_XDECREF(trace);
-    PyErr_SetString(PyExc_ImportError, "the installed upsample has no " UPSAMPLE_CAPSULE);
+    PyErr_Format(PyExc_ImportError, "%s: %S", text, cause != NULL ? cause : Py_None);
     PyErr_Fetch(&type, &error, &trace);
     PyErr_NormalizeException(&type, &error, &trace);
     if (error != NULL) PyException_SetCause(error, cause);      /* takes the reference */
@@ -242,8 +243,9 @@ static inline void upsample_private_no_table(void)
 
 /* Fetch the table.  With the GIL, in the main interpreter, before any other function: in the module's
  * initialisation, or after Py_Initialize().  Returns 0, or -1 with an exception set: ImportError where upsample
- * is not installed, or its interface is not the one of this header (then the text names both versions), or
- * this is a subinterpreter; else whatever importing it raised, such as KeyboardInterrupt. */
+ * is not installed, or cannot be imported (of which the reason is the cause, such as a ValueError for a wrong
+ * UPSAMPLE_SIMD), or its interface is not the one of this header (then the text names both versions), or this is a
+ * subinterpreter; else what is no Exception, such as KeyboardInterrupt. */
 static inline int upsample_import(void)
 {
     const upsample_table *t = UPSAMPLE_GET_TABLE();
@@ -254,11 +256,15 @@ static inline int upsample_import(void)
     }
     if (t == NULL) {
         PyObject *module = PyImport_ImportModule("upsample._capi");
-        if (module == NULL) return -1;
+        if (module == NULL) {
+            if (PyErr_ExceptionMatches(PyExc_Exception) && !PyErr_ExceptionMatches(PyExc_ImportError))
+                upsample_private_import_error("the installed upsample cannot be imported");
+            return -1;
+        }
         Py_DECREF(module);              /* sys.modules keeps it */
         t = (const upsample_table *)PyCapsule_Import(UPSAMPLE_CAPSULE, 0);
         if (t == NULL) {
-            upsample_private_no_table();
+            upsample_private_import_error("the installed upsample has no " UPSAMPLE_CAPSULE);
             return -1;
         }
     }
@@ -282,8 +288,9 @@ static inline int upsample_import(void)
 
 /* Make a kernel.  Takes the GIL.  *kernel is the caller's, to be released; NULL on errors, of which the
  * buffer `message` of `message_size` bytes gets a sentence in UTF-8 (it may be NULL, with size 0).
- * Errors: ARGUMENT, VALUE, NOT_IMPLEMENTED, RUNTIME, MEMORY, LAYOUT, NOT_IMPORTED, INTERNAL, INTERRUPTED (a
- * KeyboardInterrupt is raised once more, when Python code runs next). */
+ * Errors: ARGUMENT, VALUE, NOT_IMPLEMENTED, RUNTIME, MEMORY, LAYOUT, NOT_IMPORTED, INTERNAL, INTERRUPTED: a
+ * handler of a signal ran meanwhile and raised, as Ctrl-C does.  There is no kernel; the exception is raised when
+ * Python code runs next in the main thread, which alone handles signals.  Go back to Python, or call again. */
 static inline int32_t upsample_create(const upsample_work *work, upsample_kernel **kernel, char *message,
                                       int64_t message_size)
 {
@@ -303,8 +310,9 @@ static inline int32_t upsample_query(const upsample_kernel *kernel, upsample_inf
 
 /* Do the units [unit_lo, unit_hi).  `in` and `out` are the addresses of the samples at index (0, ..., 0), with
  * the strides that the kernel was made for; `scratch` is info.scratch_bytes of memory that no other thread
- * uses meanwhile; its content neither matters nor stays.  Input and output may not share a sample: that is
- * checked where both are dense, else it is the caller's to know.
+ * uses meanwhile; its content neither matters nor stays.  Input and output may not share a sample: one address for
+ * both is refused, other overlaps are where both are dense, else it is the caller's to know.  Where info.in_bytes is 0,
+ * `in` is not looked at and may be NULL: the output gets zeros, as a gradient of no samples.
  * Errors, before anything is written: ARGUMENT, ALIGNMENT, UNITS, OVERLAP, NOT_IMPORTED. */
 static inline int32_t upsample_execute(const upsample_kernel *kernel, const void *in, void *out, void *scratch,
                                        int64_t unit_lo, int64_t unit_hi)

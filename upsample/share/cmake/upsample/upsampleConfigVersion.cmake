@@ -1,5 +1,6 @@
 # The version is the Python package's.  Before 1.0 a minor version may break what is not documented, so that
-# find_package(upsample 0.1) takes 0.1.x alone; later versions are compatible within a major one.  A range,
+# find_package(upsample 0.1) takes 0.1.x alone; later versions are compatible within a major one.  A bare 0 takes
+# every 0.x.  A range,
 # find_package(upsample 0.1...0.3), takes what is in it.
 file(STRINGS "${CMAKE_CURRENT_LIST_DIR}/../../../_version.py" _upsample_line REGEX "^__version__")
 string(REGEX MATCH "[0-9]+\\.[0-9]+\\.[0-9]+" PACKAGE_VERSION "${_upsample_line}")
@@ -17,8 +18,11 @@ else()
     set(PACKAGE_VERSION_EXACT TRUE)
   endif()
   if(NOT PACKAGE_FIND_VERSION VERSION_GREATER PACKAGE_VERSION)
-    string(REGEX MATCH "^(0\\.[0-9]+|[1-9][0-9]*)" _upsample_own "${PACKAGE_VERSION}")
-    string(REGEX MATCH "^(0\\.[0-9]+|[1-9][0-9]*)" _upsample_asked "${PACKAGE_FIND_VERSION}")
+    string(REGEX MATCH "^(0\\.[0-9]+|[0-9]+)" _upsample_asked "${PACKAGE_FIND_VERSION}")
+    string(REGEX MATCH "^(0\\.[0-9]+|[0-9]+)" _upsample_own "${PACKAGE_VERSION}")
+    if(_upsample_asked STREQUAL "0")
+      string(REGEX MATCH "^[0-9]+" _upsample_own "${PACKAGE_VERSION}")
+    endif()
     if(PACKAGE_FIND_VERSION STREQUAL "" OR _upsample_own STREQUAL _upsample_asked)
       set(PACKAGE_VERSION_COMPATIBLE TRUE)
     endif()
