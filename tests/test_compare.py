@@ -138,7 +138,9 @@ def test_a_load_beyond_the_processors_is_told(compare, monkeypatch):
 
 def test_a_reader_may_leave_early():
     command = [sys.executable, "-P", str(SCRIPT), "--list"]
-    environment = {**os.environ, "PYTHONPATH": os.pathsep.join((str(FOLDER), os.environ.get("PYTHONPATH", "")))}
+    # (an empty part would be the current folder, whose upsample may not be built)
+    paths = (str(FOLDER), *filter(None, os.environ.get("PYTHONPATH", "").split(os.pathsep)))
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(paths)}
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=environment) as process:
         process.stdout.close()
         error = process.stderr.read().decode()
