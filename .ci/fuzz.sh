@@ -14,10 +14,12 @@ without() {
 }
 corpus=${4:-$work/corpus}
 mkdir -p "$corpus"
-read -r include library name site <<< "$("$python" -P -c 'if True:
-    import sysconfig as s, pathlib, numpy, upsample
-    site = ":".join(str(pathlib.Path(m.__file__).parent.parent) for m in (upsample, numpy))
-    print(s.get_path("include"), s.get_config_var("LIBDIR"), s.get_config_var("LDLIBRARY"), site)')"
+# (found, not imported: what was built for a fuzzer has symbols that only a fuzzer has)
+read -r include library name site header <<< "$("$python" -P -c 'if True:
+    import sysconfig as s, pathlib, importlib.util as u
+    ours, numpy = (pathlib.Path(u.find_spec(name).origin).parent for name in ("upsample", "numpy"))
+    values = s.get_path("include"), s.get_config_var("LIBDIR"), s.get_config_var("LDLIBRARY")
+    print(*values, f"{ours.parent}:{numpy.parent}", ours / "include")')"
 if [[ $name != *.so || ! -e $library/$name ]]; then
     without "this Python has no shared library ($library/$name)"
 fi
@@ -25,7 +27,6 @@ echo 'int LLVMFuzzerTestOneInput(const char *d, unsigned long n) { return d == 0
 if ! clang -fsanitize=fuzzer "$work/probe.c" -o "$work/probe" 2> "$work/log"; then
     without "clang with libFuzzer is missing ($(tail -1 "$work/log"))"
 fi
-header=$("$python" -P -m upsample.config --includedir)
 lib=${name#lib}
 clang -std=gnu11 -g -O1 -Wall -Wextra -Werror "-fsanitize=fuzzer$sanitizers" -fno-sanitize-recover=undefined tests/capi/fuzz.c \
     "-I$header" -isystem "$include" "-L$library" "-l${lib%.so}" "-Wl,-rpath,$library" -o "$work/fuzz"

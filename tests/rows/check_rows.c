@@ -436,10 +436,12 @@ static void check_h(int acc, int form, int taps, int64_t inner, int64_t m, doubl
 {
     const int fixed = form == FORM_FIXED;
     int64_t n = (int64_t)(m * scale) + 1, last = 0;
-    const int scattered = fixed && below(8) == 0;
+    const int scattered = fixed && below(8) == 0;      /* anywhere, in ascending order */
+    int64_t scatter = below(n);
     row_taps t = { .m = m, .inner = inner, .taps_max = taps, .shift = (int32_t)(4 + below(11)) };
     for (int64_t o = 0; o < m; o++) {
-        const int64_t at = scattered ? below(n) : (int64_t)floor(o * scale) - taps / 2 + 1;
+        scatter += below(2 + (int64_t)(2 * scale) * below(2));
+        const int64_t at = scattered ? scatter : (int64_t)floor(o * scale) - taps / 2 + 1;
         const int64_t count = 1 + below(taps), first = clip(at, n);
         counts[o] = (int32_t)(first + count > n ? n - first : count);
         if (acc >= ACC_U8 && form == FORM_WIDE && below(16) == 0) counts[o] = 0;

@@ -257,8 +257,8 @@ INLINE double tap_weight(const row_taps *t, int acc, int form, int64_t o, int32_
 
 /* Least and largest sample that lanes [lo, hi) of the flattened outputs need for taps [k0, k1).
  *
- * Where outputs have all of their taps, neither the first nor the last one ever decreases from an output to the next: the
- * lanes at the ends tell, and with several channels the ends of the pixels beside theirs. */
+ * Where outputs have a fixed number of taps, none of these ever decreases from an output to the next: the lanes at the ends
+ * tell, and with several channels the ends of the pixels beside theirs. */
 INLINE void tap_span(const row_taps *t, int form, int64_t lo, int64_t hi, int32_t k0, int32_t k1, int64_t *least,
                      int64_t *largest)
 {
@@ -273,7 +273,7 @@ INLINE void tap_span(const row_taps *t, int form, int64_t lo, int64_t hi, int32_
     *least = tap_at(t, form, a, k0) * C + first;
     *largest = tap_at(t, form, b, k1 - 1) * C + last;
     if (a == b) return;
-    if (form != FORM_WIDE) {
+    if (form == FORM_FIXED) {
         *least = i64min(*least, tap_at(t, form, a + 1, k0) * C);
         *largest = i64max(*largest, tap_at(t, form, b - 1, k1 - 1) * C + C - 1);
         return;
