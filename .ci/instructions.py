@@ -57,7 +57,8 @@ CALLS: list[tuple[str, tuple[int, ...], str, dict[str, Any]]] = [
 ]
 
 FUNCTIONS = (
-    "window_f32_2", "window_f32_2_two", "window_f32_4", "window_u8_1", "copy_window", "v_window_u8", "v_stream_f32",
+    "window_f32_two_1", "window_f32_two_2", "window_f32_four_1", "window_f32_any_2", "window_u8_1", "copy_window",
+    "v_window_u8", "v_stream_f32", "group_f32",
     "pair_f32_2", "pair_f32_4", "pair_f64_2", "pair_f64_4", "pair_f16_2", "pair_u8_2", "pair_u8_4", "double_row",
     "halve_f32", "halve_u8", "half_fixed_2", "half_fixed_4", "pixels_f32", "square_f32",
 )  # fmt: skip
