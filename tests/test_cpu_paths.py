@@ -741,3 +741,30 @@ def test_gradients_of_global_means(name: str, layout: str | None, dtype: str, le
     np.testing.assert_array_equal(room[inside], want)
     room[inside] = 9
     assert (room == 9).all()
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("name", LEVELS)
+def test_means_of_planes_have_the_bits_of_single_sums(name: str, dtype: str, level: Any) -> None:
+    level(name)
+    rng = np.random.default_rng(21)
+    for size in ((7, 7), (1, 9), (2, 1), (5, 64), (16, 3), (9, 14)):
+        x = rng.standard_normal((3, 5, *size)).astype(dtype)
+        if size == (9, 14):
+            x = rng.standard_normal((3, 5, 12, 14)).astype(dtype)[:, :, 1:10]
+        plan = upsample.plan(x.shape, dtype, size=1, mode="area")
+        assert "means of planes" in kernel_for(plan, x, "cpu").explain(), size
+        want = x[..., 0].copy()
+        for k in range(1, size[1]):
+            want = want + x[..., k]
+        rows = want / x.dtype.type(size[1])
+        want = rows[..., 0].copy()
+        for k in range(1, size[0]):
+            want = want + rows[..., k]
+        want = (want / x.dtype.type(size[0]))[..., None, None]
+        np.testing.assert_array_equal(plan(x), want, err_msg=str(size))
+    large = np.zeros((1, 1, 33, 64), dtype)
+    assert (
+        "means of planes"
+        not in kernel_for(upsample.plan(large.shape, dtype, size=1, mode="area"), large, "cpu").explain()
+    )

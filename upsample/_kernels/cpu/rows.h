@@ -110,6 +110,8 @@ typedef struct {
     void (*stream_end)(void);
     part_fn part[ACC_COUNT];    /* an output of very many taps, a part at a time */
     v_end_fn part_end[ACC_COUNT][2];    /* weighted, box */
+    /* the mean of h rows of w samples, `step` bytes apart */
+    void (*mean[2])(void *dst, const void *src, int64_t step, int64_t h, int64_t w);
     copy_fn copy;
     /* two rows, or with d1 NULL one; `spare` has room for one where they are to be streamed */
     void (*copy_x2)(void *d0, void *d1, const void *src, const row_taps *t, int64_t size, void *spare);

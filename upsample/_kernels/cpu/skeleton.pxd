@@ -59,6 +59,7 @@ cdef extern from "rows.h" nogil:
         void (*stream_end)() noexcept nogil
         part_fn part[4]
         v_end_fn part_end[4][2]
+        void (*mean[2])(void *dst, const void *src, int64_t step, int64_t h, int64_t w) noexcept nogil
         copy_fn copy
         void (*copy_x2)(void *d0, void *d1, const void *src, const row_taps *t, int64_t size, void *spare) noexcept nogil
         int64_t (*pack_bytes)(int acc, int32_t taps_max, int64_t outputs) noexcept nogil
@@ -90,6 +91,7 @@ cdef extern from "runtime.h" nogil:
 
 
 cdef enum:
+    MEAN_SAMPLES = 1024         # of a plane whose mean is made at once; larger ones have rows worth a vector
     STREAM_BYTES = 32 << 20     # smaller outputs stay in the cache (measured: streaming below costs up to 3.7x)
 
 
@@ -121,6 +123,7 @@ cdef struct job:
     bint pixels             # two float taps along H and W each, many channels: four pixels are summed at once
     bint plain_h            # no D pass, and no output row has more taps than are summed in one call
     bint square             # two float taps along D and H each: four rows are summed at once
+    bint mean               # every output is the mean of a plane
     bint spread             # every output is its one input by the same weights: they are multiplied once and copied
     bint copies             # nearest: pixels of `sample * inner` bytes are copied
     int32_t dtype, acc, form

@@ -712,6 +712,10 @@ cdef void execute(const job *j, const char *x, const strides3 *sx, char *out, co
     cdef int64_t band = rest // (j.d.m * j.band), y0 = band * j.band, y1 = min64(y0 + j.band, j.h.m)
     cdef int64_t d, y, n, k, made, stop, source, copied = -1
     cdef bint direct = False        # the last sum streams itself
+    if j.mean:
+        for o in range(unit_lo, unit_hi):
+            j.level.mean[j.acc](out + o * so.outer, x + o * sx.outer, sx.h, j.h.n, j.w.n)
+        return
     rest -= y0 * j.d.m
     d = rest // (y1 - y0)
     y = y0 + rest % (y1 - y0)
@@ -948,6 +952,9 @@ def prepare(str dtype, int64_t sample, int64_t outer, int64_t inner, sizes, maps
         j.h.ops = level.v[j.acc][0 if j.h.weight_size else 1]
         j.d.ops = level.v[j.acc][0 if j.d.weight_size else 1]
 
+    j.mean = not j.copies and j.form == FORM_BOX and j.acc <= ACC_F64 and j.load == NULL and inner == 1 and (
+        j.d.n == j.d.m == j.h.m == j.w.m == 1 and not j.d.has_pass and j.w.n <= 64 and j.w.n * j.h.n <= MEAN_SAMPLES) and (
+        j.h.has_pass and j.h.weight_size == 0 or j.h.n == 1)
     if groups_gain(j):
         j.group, j.group_rows = level.group[j.acc], level.group_rows[j.acc]
     cdef int64_t ahead = j.group_rows - 1 if j.group != NULL else 0
@@ -1123,6 +1130,8 @@ cdef str path_name(const job *j):
         return "taps in parts"
     if j.spread:
         return "one weight"
+    if j.mean:
+        return "means of planes"
     if j.pixels:
         return "pixels, two rows at once"
     if t != NULL and t.halves and j.halve != NULL and 2 * j.h.m == j.h.n:
