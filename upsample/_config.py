@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import operator
 import platform
 import sys
 from pathlib import Path
@@ -11,9 +10,10 @@ from typing import Any
 import numpy as np
 
 from ._kernels.cpu import skeleton
-from ._threads import get_num_threads
+from ._threads import get_num_threads, integer
 from ._version import __version__
 from .backends import backends, selected
+from .backends.cpu import MOST_POOL
 
 
 def config() -> dict[str, Any]:
@@ -89,15 +89,9 @@ def set_pool_limit(limit: int | None = None) -> None:
     >>> upsample.set_pool_limit()
     """
     if limit is not None:
-        try:
-            number = operator.index(limit)
-        except TypeError:
-            number = None
-        if number is None or isinstance(limit, bool):
-            raise TypeError(f"the pool's limit must be an int or None, got {type(limit).__name__} {limit!r}")
-        if not 0 <= number < 2**63:
-            raise ValueError(f"the pool's limit must be a number of bytes from 0 (off) to {2**63 - 1}, got {limit}")
-        limit = number
+        limit = integer(limit, "the pool's limit", "an int or None")
+        if not 0 <= limit <= MOST_POOL:
+            raise ValueError(f"the pool's limit must be a number of bytes from 0 (off) to {MOST_POOL}, got {limit}")
     skeleton.set_pool_limit(limit)
 
 

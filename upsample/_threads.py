@@ -18,13 +18,19 @@ MAX_THREADS = 1024
 _context: contextvars.ContextVar[int | None] = contextvars.ContextVar("upsample_threads", default=None)
 
 
-def _checked(n: Any, what: str) -> int:
+def integer(n: Any, what: str, kind: str = "an int") -> int:
+    """`n` as an int; True and False are none."""
     try:
         number = operator.index(n)
     except TypeError:
         number = None
     if number is None or isinstance(n, bool):
-        raise TypeError(f"{what} must be an int, got {type(n).__name__} {n!r}")
+        raise TypeError(f"{what} must be {kind}, got {type(n).__name__} {n!r}")
+    return number
+
+
+def _checked(n: Any, what: str) -> int:
+    number = integer(n, what)
     if not 1 <= number <= MAX_THREADS:
         raise ValueError(f"{what} must be between 1 and {MAX_THREADS}, got {n}")
     return number

@@ -144,7 +144,7 @@ cdef struct job:
     row_taps *tile_taps     # one per tile, or NULL: built by each thread
     int64_t repeat_lo, repeat_hi    # tiles with the table of the first of them, moved by `repeat` inputs from tile to tile
     int64_t repeat          # 0: every tile has its own
-    int64_t build_bytes
+    int64_t build_bytes     # that have to be zero before tables are made, 0 where it does not matter
     int64_t units
     # scratch layout, bytes
     int64_t at_ring, at_tags, at_line, at_group, at_planes, at_sum, at_long, at_out, at_row, at_d, at_h, at_w, at_build

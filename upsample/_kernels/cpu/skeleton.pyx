@@ -1100,7 +1100,9 @@ def prepare(str dtype, int64_t sample, int64_t outer, int64_t inner, sizes, maps
         at += row_table_bytes(j, j.tile)
     j.at_build = at
     at += build
-    if j.long_taps or not keep_w or j.d.has_pass and "d" not in keep or j.h.has_pass and "h" not in keep:
+    # (the passes of a plan are adjoints all or none, and only those know sums)
+    if (j.w.recipe.transposed or j.h.recipe.transposed or j.d.recipe.transposed) and (
+            j.long_taps or not keep_w or j.d.has_pass and "d" not in keep or j.h.has_pass and "h" not in keep):
         j.build_bytes = build
     j.scratch_bytes = align64(at)
     return p
