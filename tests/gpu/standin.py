@@ -313,6 +313,7 @@ class Function:
         assert type(target) is int
         assert isinstance(params, np.ndarray), type(params)
         assert params.size == 1
+        assert params.dtype == _cuda.ARGUMENT
         assert params.dtype.itemsize == hosted.layout()[""][1]
         grid, block = tuple(map(int, grid)), tuple(map(int, block))
         assert len(grid) == len(block) == 3
@@ -321,7 +322,7 @@ class Function:
         assert max(grid[1:]) <= 65535
         assert np.prod(block) <= 128
         assert block[2] <= 64
-        kept = params.copy()
+        kept = params.copy().view(_cuda.PARAMS)
         world.launches.append(Record(self.program, self.device, stream.ptr, grid, block, kept[0], (source, target)))
         sizes = np.array([grid, block], np.uint32)
 
