@@ -28,7 +28,7 @@ FLAGS = [
     *("-Wall", "-Werror", "-Wno-unknown-pragmas", "-Wno-unused-function", "-Wno-maybe-uninitialized"),
     *os.environ.get("UPSAMPLE_HOST_FLAGS", "").split(),
 ]
-HEADERS = ("doubled", "resample", "wide", "window")
+HEADERS = ("doubled", "gather", "resample", "wide", "window")
 PER_FILE = 24  # programs that one compiler call makes
 
 _functions: dict[str, Any] = {}

@@ -17,7 +17,7 @@ from upsample.backends import _cuda as cuda
 from upsample.backends._cuda import Program
 
 CUPYS = ("-ftz=true",)  # the options that CuPy adds to everybody's: test_cupy.py sees that they are these
-INCLUDES = "".join(f'#include "{name}.cuh"\n' for name in ("resample", "doubled", "wide", "window"))
+INCLUDES = "".join(f'#include "{name}.cuh"\n' for name in ("resample", "doubled", "gather", "wide", "window"))
 
 
 @dataclass(frozen=True)

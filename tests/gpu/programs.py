@@ -21,7 +21,8 @@ except ImportError:
 else:
     BFLOAT16 = (ml_dtypes.bfloat16,)
 
-WEIGHTED = ("float32", "float64", "float16", *BFLOAT16, "uint8", "int8", "uint16", "int16")
+FLOATS = ("float32", "float64", "float16", *BFLOAT16)
+WEIGHTED = (*FLOATS, "uint8", "int8", "uint16", "int16")
 COPIED = ("uint8", "uint16", "float32", "float64", "complex128")
 MODES = {
     1: ("nearest", "linear", "cubic", "area"),
@@ -37,16 +38,21 @@ def plans() -> Iterator[Any]:
     for rank, channels, exact in itertools.product(MODES, CHANNELS, (False, True)):
         for mode in MODES[rank]:
             for dtype in COPIED if mode == "nearest" else WEIGHTED:
-                for factor in (2, 1.5) if mode != "area" else (0.3,):
+                for factor in (2, 1.5) if mode != "area" else (0.5, 0.4, 0.16):
                     yield upsample.plan(
                         (1, *(32,) * rank, channels), dtype, scale_factor=factor, mode=mode,
                         numerics="exact" if exact else "torch", layout="N" + "DHW"[3 - rank :] + "C",
                     )  # fmt: skip
-                if mode not in ("nearest", "area"):
+                for factor in (0.7, 0.3) if mode not in ("nearest", "area") else ():
                     yield upsample.plan(
-                        (1, *(32,) * rank, channels), dtype, scale_factor=0.3, mode=mode, antialias=True,
+                        (1, *(32,) * rank, channels), dtype, scale_factor=factor, mode=mode, antialias=True,
                         numerics="exact" if exact else "torch", layout="N" + "DHW"[3 - rank :] + "C",
                     )  # fmt: skip
+            for dtype in FLOATS if mode == "nearest" else ():  # gradients of one or two taps
+                yield upsample.plan(
+                    (1, *(32,) * rank, channels), dtype, scale_factor=1.5, mode=mode,
+                    numerics="exact" if exact else "torch", layout="N" + "DHW"[3 - rank :] + "C",
+                ).T  # fmt: skip
         # D and W of three axes, with an H without a pass between them, or none to speak of
         if rank == 3:
             for mode, far, high in itertools.product(("nearest", "trilinear", "cubic", "area"), (48, 64), (32, 1)):

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import argparse
 import contextlib
+import functools
 import importlib
 import json
 import math
@@ -42,6 +43,7 @@ MODES = {2: ("nearest", "bilinear", "bicubic", "area"), 3: ("nearest", "trilinea
 SHAPES = {2: ((8, 64, 256, 256), (1, 3, 2160, 3840)), 3: ((1, 16, 128, 128, 128),)}
 QUICK = {2: ((1, 2, 16, 32),), 3: ((1, 1, 4, 8, 16),)}
 FACTORS = (2.0, 1.5, 0.5)
+UNDER_SANITIZER = (sys.executable, __file__, "--under-sanitizer")
 SECONDS = 450  # after which no cell is begun
 
 
@@ -96,11 +98,11 @@ def sanitized(tool: str) -> tuple[str, bool]:
     program = shutil.which("compute-sanitizer")
     if program is None:
         return "compute-sanitizer is not installed", True
-    command = [program, "--tool", tool, "--error-exitcode", "9", sys.executable, "-P", __file__, "--under-sanitizer"]
+    command = [program, "--tool", tool, "--error-exitcode", "9", *UNDER_SANITIZER]
     try:
-        done = subprocess.run(command, capture_output=True, text=True, timeout=90, check=False)
+        done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
     except subprocess.TimeoutExpired:
-        return "no answer within 90 s", False
+        return "no answer within 60 s", False
     said = (done.stdout + done.stderr).strip()
     if done.returncode in (0, 9):
         return said.rpartition("\n")[2], done.returncode == 0
@@ -108,18 +110,20 @@ def sanitized(tool: str) -> tuple[str, bool]:
 
 
 def seconds_of(cupy: Any, call: Any, repeats: int) -> float:
-    """The least time of a call on the device, by events; several calls between two of them."""
-    call()
-    best, inner = math.inf, 4
-    for _ in range(repeats):
+    """The least time of a call on the device, by events; as many calls between two of them as take 2 ms, at least 4."""
+
+    def of(inner: int) -> float:
         start, stop = cupy.cuda.Event(), cupy.cuda.Event()
         start.record()
         for _ in range(inner):
             call()
         stop.record()
         stop.synchronize()
-        best = min(best, cupy.cuda.get_elapsed_time(start, stop) / 1000 / inner)
-    return best
+        return float(cupy.cuda.get_elapsed_time(start, stop)) / 1000 / inner
+
+    call()
+    inner = max(4, min(100, math.ceil(2e-3 / of(4))))
+    return min(of(inner) for _ in range(repeats))
 
 
 def ceilings(cupy: Any, size: int, repeats: int) -> dict[str, float]:
@@ -134,10 +138,23 @@ def ceilings(cupy: Any, size: int, repeats: int) -> dict[str, float]:
     ):
         kernel = module.get_function(name)
         args = (x, y, np.uint64(threads))
-        made[name] = moved / seconds_of(
-            cupy, lambda k=kernel, t=threads, a=args: k((-(-t // 256),), (256,), a), repeats
-        )
+        call = functools.partial(kernel, (-(-threads // 256),), (256,), args)
+        made[name] = moved / min(seconds_of(cupy, call, repeats) for _ in range(2))
     return made
+
+
+def torch_gradient(g: Any, shape: tuple[int, ...], factor: float, mode: str) -> Any:
+    """PyTorch's gradient of the same call, from the gradient by the output, or None where it cannot be made."""
+    try:
+        torch = importlib.import_module("torch")
+        if not torch.cuda.is_available():
+            return None
+        tensor = torch.from_dlpack(g)
+        operator = getattr(torch.ops.aten, f"upsample_{mode}2d_backward")
+    except (ImportError, RuntimeError, AttributeError):
+        return None
+    corners = () if mode == "nearest" else (False,)
+    return lambda: operator(tensor, list(tensor.shape[2:]), list(shape), *corners, factor, factor)
 
 
 def torch_call(x: Any, factor: float, mode: str, channels_last: bool) -> Any:
@@ -168,17 +185,17 @@ def grid(quick: bool) -> list[tuple[tuple[int, ...], str, bool, str, float]]:
     ]
 
 
-def cell(cupy: Any, x: Any, arguments: dict[str, Any], last: bool, roof: float) -> dict[str, Any]:
-    """Times of one call."""
-    out = upsample.interpolate(x, **arguments)
-    took = seconds_of(cupy, lambda: upsample.interpolate(x, **arguments, out=out), 5)
-    moved = x.nbytes + out.nbytes
-    other = torch_call(x, arguments["scale_factor"], arguments["mode"], last)
-    theirs = None if other is None else seconds_of(cupy, other, 5)
+def timed(cupy: Any, call: Any, other: Any, moved: int, roof: float) -> dict[str, Any]:
+    """The least times of a call and of another library's, in turns."""
+    took = theirs = math.inf
+    for _ in range(3):
+        took = min(took, seconds_of(cupy, call, 3))
+        if other is not None:
+            theirs = min(theirs, seconds_of(cupy, other, 2))
     return {
         "ms": took * 1e3, "share of replicate": moved / took / roof,
-        "torch ms": None if theirs is None else theirs * 1e3,
-        "times torch": None if theirs is None else theirs / took,
+        "torch ms": None if other is None else theirs * 1e3,
+        "times torch": None if other is None else theirs / took,
     }  # fmt: skip
 
 
@@ -198,10 +215,33 @@ def cells(cupy: Any, quick: bool, roof: float, deadline: float, failed: list[str
                 ordered = (shape[0], *shape[2:], shape[1]) if last else shape
                 x = cupy.asarray((rng.random(ordered, np.float32) * 100).astype(dtype))
                 known = shape, dtype, last
-            arguments = {"scale_factor": factor, "mode": mode, "layout": layout}
-            made.append(about | cell(cupy, x, arguments, last, roof))
+            arguments: dict[str, Any] = {"scale_factor": factor, "mode": mode, "layout": layout}
+            out = upsample.interpolate(x, **arguments)
+            call = functools.partial(upsample.interpolate, x, **arguments, out=out)
+            made.append(about | timed(cupy, call, torch_call(x, factor, mode, last), x.nbytes + out.nbytes, roof))
         except Exception as error:  # too little memory, say
             failed.append(f"{about}: {type(error).__name__}: {error}")
+    return made
+
+
+def gradients(cupy: Any, quick: bool, roof: float, deadline: float, failed: list[str]) -> list[dict[str, Any]]:
+    """The same of gradients, of channels first."""
+    made = []
+    rng = np.random.default_rng(0)
+    for shape, dtype, last, mode, factor in grid(quick):
+        if last or len(shape) != 4 or mode == "area" or dtype == "uint8":
+            continue
+        if time.monotonic() > deadline:
+            break
+        about = {"shape": shape, "dtype": dtype, "mode": mode, "factor": factor}
+        try:
+            plan = upsample.plan(shape, dtype, scale_factor=factor, mode=mode).T
+            g = cupy.asarray((rng.random(plan.shape, np.float32) - 0.5).astype(dtype))
+            out = plan(g)
+            call = functools.partial(plan, g, out)
+            made.append(about | timed(cupy, call, torch_gradient(g, shape, factor, mode), g.nbytes + out.nbytes, roof))
+        except Exception as error:
+            failed.append(f"gradient, {about}: {type(error).__name__}: {error}")
     return made
 
 
@@ -231,23 +271,31 @@ def markdown(report: dict[str, Any]) -> str:
         ]
     lines += [f"- {tool}: {said}" for tool, said in report["sanitizer"].items()]
     lines += [f"- **failed**: {what}" for what in report["failed"]]
-    ratios = [c["times torch"] for c in report["cells"] if c["times torch"]]
-    if ratios:
-        mean = math.exp(sum(map(math.log, ratios)) / len(ratios))
-        lines += [f"- geometric mean over PyTorch: {mean:.2f} in {len(ratios)} cells, least {min(ratios):.2f}"]
-    else:
-        lines += ["- PyTorch with CUDA is not installed: no comparison"]
+    for name, some in (("PyTorch", report["cells"]), ("PyTorch's gradients", report["gradients"])):
+        ratios = [c["times torch"] for c in some if c["times torch"]]
+        if ratios:
+            mean = math.exp(sum(map(math.log, ratios)) / len(ratios))
+            lines += [f"- geometric mean over {name}: {mean:.2f} in {len(ratios)} cells, least {min(ratios):.2f}"]
+        else:
+            lines += [f"- {name}: PyTorch with CUDA is not installed: no comparison"]
     if report["cells missing"]:
         lines += [f"- **{report['cells missing']} cells are missing: they failed, or the time was over**"]
-    lines += ["", "| shape | dtype | layout | mode | factor | ms | of replicate | torch ms | times |", "|" + "---|" * 9]
-    for c in report["cells"]:
+    lines += table(report["cells"], ("shape", "dtype", "layout", "mode", "factor"))
+    lines += ["", "Gradients, from the one by the output, of channels first:"]
+    lines += table(report["gradients"], ("shape", "dtype", "mode", "factor"))
+    return "\n".join(lines) + "\n"
+
+
+def table(some: list[dict[str, Any]], about: tuple[str, ...]) -> list[str]:
+    """Markdown of cells."""
+    head = (*about, "ms", "of replicate", "torch ms", "times")
+    lines = ["", "| " + " | ".join(head) + " |", "|" + "---|" * len(head)]
+    for c in some:
         theirs = "–" if c["torch ms"] is None else f"{c['torch ms']:.3f}"
         times = "–" if c["times torch"] is None else f"{c['times torch']:.2f}"
-        lines += [
-            f"| {c['shape']} | {c['dtype']} | {c['layout']} | {c['mode']} | {c['factor']} | {c['ms']:.3f} | "
-            f"{c['share of replicate']:.0%} | {theirs} | {times} |"
-        ]
-    return "\n".join(lines) + "\n"
+        what = " | ".join(str(c[a]) for a in about)
+        lines += [f"| {what} | {c['ms']:.3f} | {c['share of replicate']:.0%} | {theirs} | {times} |"]
+    return lines
 
 
 def measured(cupy: Any, quick: bool) -> dict[str, Any]:
@@ -263,7 +311,7 @@ def measured(cupy: Any, quick: bool) -> dict[str, Any]:
             return otherwise
 
     report: dict[str, Any] = {"environment": part("environment", lambda: environment(cupy), {})}
-    count, seconds, planes = (20, 1, 2) if quick else (300, 60, 520)
+    count, seconds, planes = (20, 1, 2) if quick else (300, 30, 520)
     report["conformance"] = part("conformance", lambda: conformance(count, seconds, planes), {})
     failed += [f"conformance: {what}" for what in report["conformance"].get("other bits", ())]
     report["sanitizer"] = {}
@@ -275,6 +323,7 @@ def measured(cupy: Any, quick: bool) -> dict[str, Any]:
     roof = report["ceilings"].get("replicate", math.nan)
     report["cells"] = cells(cupy, quick, roof, begun + SECONDS, failed)
     report["cells missing"] = len(grid(quick)) - len(report["cells"])
+    report["gradients"] = gradients(cupy, quick, roof, begun + SECONDS, failed)
     report["failed"] = failed
     report["seconds"] = time.monotonic() - begun
     return report

@@ -300,6 +300,11 @@ def alloc(size: int) -> MemoryPointer:
     return MemoryPointer(Block(size), 0)
 
 
+class CPointer:
+    def __init__(self, ptr: int) -> None:
+        self.ptr = ptr
+
+
 class Function:
     def __init__(self, program: str, device: int) -> None:
         self.program, self.device = program, device
@@ -311,10 +316,9 @@ class Function:
         source, target, params = args
         assert type(source) is int
         assert type(target) is int
-        assert isinstance(params, np.ndarray), type(params)
-        assert params.size == 1
-        assert params.dtype == _cuda.ARGUMENT
-        assert params.dtype.itemsize == hosted.layout()[""][1]
+        assert isinstance(params, CPointer), type(params)
+        size = _cuda.PARAMS.itemsize
+        assert size == hosted.layout()[""][1]
         grid, block = tuple(map(int, grid)), tuple(map(int, block))
         assert len(grid) == len(block) == 3
         assert min(*grid, *block) >= 1
@@ -322,7 +326,7 @@ class Function:
         assert max(grid[1:]) <= 65535
         assert np.prod(block) <= 128
         assert block[2] <= 64
-        kept = params.copy().view(_cuda.PARAMS)
+        kept = np.frombuffer(ctypes.string_at(params.ptr, size), _cuda.PARAMS).copy()
         world.launches.append(Record(self.program, self.device, stream.ptr, grid, block, kept[0], (source, target)))
         sizes = np.array([grid, block], np.uint32)
 
@@ -386,7 +390,7 @@ def modules(devices: int = DEVICES) -> types.ModuleType:
     )
     cupy.cuda = types.SimpleNamespace(  # type: ignore[attr-defined]
         runtime=runtime, Device=Device, Stream=Stream, alloc=alloc, Memory=Memory,
-        MemoryPointer=MemoryPointer,
+        MemoryPointer=MemoryPointer, function=types.SimpleNamespace(CPointer=CPointer),
         get_current_stream=get_current_stream, nvrtc=types.SimpleNamespace(getVersion=lambda: (12, 9)),
     )  # fmt: skip
     return cupy

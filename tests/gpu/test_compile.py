@@ -23,21 +23,28 @@ EVERYTHING = os.environ.get("UPSAMPLE_ARCHS") == "all"
 ARCHS = ("sm_75", "sm_80", "sm_86", "sm_89", "sm_90", "sm_100", "sm_120")
 PER_PROGRAM = 20
 
-# What most calls run, by name (with the most rows per thread that there are): registers allowed, and instructions per
-# output. The instructions are those of a budget at which memory, not the issue of instructions, would bind on an H200.
-HOT = {
-    "doubled<f32,float,4,0,2,2,8": (64, 9.6), "doubled<f32,float,4,0,4,4,8": (80, 16.6),
-    "doubled<f32,float,4,2,2,2,8": (80, 25.6), "doubled<f16,float,8,2,2,2,8": (128, 23.7),
-    "doubled<f16,float,8,0,2,2,8": (80, 7.7), "doubled<bf16,float,8,0,2,2,8": (80, 7.7),
-    "doubled<f16,float,8,0,4,4,8": (128, 13.8), "doubled_bytes<2,8": (80, 5.2),
-    "doubled_copy<raw1,0,1,8": (64, 0.9), "doubled_copy<raw2,0,1,8": (64, 1.8), "doubled_copy<raw4,0,1,8": (64, 3.8),
+# What most calls run, by name: registers allowed, and instructions per output. The instructions are those of a budget at
+# which memory, not the issue of instructions, binds. Kernels of factor 2 may have a tenth more: with half as many rows per
+# thread as the budget was made for they have that, and were measured to be faster on an H100.
+HOT: dict[str, tuple[int, float | None]] = {
+    "doubled<f32,float,2,1,0,2,2,4": (64, 10.5), "doubled<f32,float,2,1,0,4,4,4": (80, 18.2),
+    "doubled<f32,float,2,1,2,2,2,4": (80, 25.6), "doubled<f16,float,4,1,2,2,2,4": (128, 23.7),
+    "doubled<f16,float,4,1,0,2,2,4": (80, 8.4), "doubled<bf16,float,4,1,0,2,2,4": (80, 8.4),
+    "doubled<f16,float,4,1,0,4,4,4": (128, 15.1), "doubled_bytes<2,4": (80, 5.9),
+    "doubled_copy<raw1,0,1,4": (64, 1.1), "doubled_copy<raw2,0,1,4": (64, 2.1), "doubled_copy<raw4,0,1,4": (64, 4.4),
+    "doubled<f32,float,1,4,0,2,2,4": (80, 16.7), "doubled<f32,float,1,4,0,4,4,3": (128, 23.1),
+    "doubled<f16,float,1,8,0,2,2,4": (128, 13.5), "doubled<f16,float,1,4,0,4,4,3": (128, 22.7),
+    "doubled<f32,float,1,3,0,4,4,3": (128, 33.6), "doubled<f16,float,2,3,0,4,4,3": (128, 22.7),
+    "doubled_pixels<f16,float,0,2,2,4": (128, 17.0),
     "resample<f32,float,4,0,2,2,SINGLE,": (64, 19.3), "resample<f32,float,4,0,4,4,SINGLE,": (80, 25.7),
-    "resample<f32,float,4,2,2,2,SINGLE,": (80, 25.6), "resample<f16,float,8,0,2,2,SINGLE,": (80, 13.5),
+    "resample<f32,float,4,2,2,2,SINGLE,": (80, 25.6), "resample<f16,float,4,0,2,2,SINGLE,": (64, 19.3),
     "resample<f32,float,4,0,2,2,VECTOR,": (64, 16.7), "resample<f32,float,4,0,4,4,VECTOR,": (80, 23.1),
     "resample<f16,float,8,0,2,2,VECTOR,": (80, 13.5), "resample<f16,float,8,0,4,4,VECTOR,": (128, 22.7),
     "resample<f32,float,4,0,2,2,CHANNELS,": (64, 22.0), "resample<f32,float,4,0,4,4,CHANNELS,": (80, 33.6),
     "resample<raw4,uint32_t,4,0,1,1,SINGLE,": (64, 12.9), "resample<raw2,uint16_t,8,0,1,1,SINGLE,": (80, 8.5),
     "resample<raw4,uint32_t,4,0,1,1,VECTOR,": (64, 12.9),
+    "gather<f32,float,4,false,4,WEIGHTED,SINGLE": (128, None),
+    "gather<f16,float,8,false,4,WEIGHTED,VECTOR": (128, None),
     "window_bytes<2,2": (90, 10.2), "window_bytes<4,4": (128, 13.8),
 }  # fmt: skip
 
@@ -46,7 +53,7 @@ def is_hot(program: Program) -> bool:
     return program.name.startswith(tuple(HOT)) and not program.name.endswith("true>")
 
 
-def limits(b: Built) -> tuple[int, float]:
+def limits(b: Built) -> tuple[int, float | None]:
     (found,) = (limit for prefix, limit in HOT.items() if b.program.name.startswith(prefix))
     return found
 
@@ -108,11 +115,21 @@ def code_of(b: Built) -> sass.Code:
     return sass.disassemble(b.cubin)[b.entry]
 
 
+def stored_at_once(program: Program) -> str:
+    """The store of the samples of a thread that adjoin: 16 bytes, or 8 of narrow samples and of three channels."""
+    kind, _, text = program.name.rstrip(">").partition("<")
+    arguments = text.split(",")
+    channels = int(arguments[3]) if kind == "doubled" else 0
+    width = {"f32": 4, "f16": 2, "bf16": 2}.get(arguments[0], 1)
+    narrow = (kind == "resample" and int(arguments[2]) * width == 8) or channels == 3 or channels * width == 8
+    return "STG.E.64" if narrow else "STG.E.128"
+
+
 @needs_disassembler
 def test_hot_programs_store_whole_vectors_and_touch_no_local_memory(hot: list[Built]) -> None:
     for b in hot:
         code = code_of(b)
-        assert code.count("STG.E.128"), (b.program, b.arch)
+        assert code.count(stored_at_once(b.program)), (b.program, b.arch)
         assert not code.count("LDL", "STL"), (b.program, b.arch)
         assert not code.calls, (b.program, b.arch)
 
@@ -143,7 +160,7 @@ def test_vectors_are_loaded_at_once(hot: list[Built]) -> None:
         if "VECTOR" in b.program.name:
             assert code.in_loops("LDG.E.128"), b.program
             assert not code.in_loops("LDG.E.U16", "LDG.E.U8"), b.program
-        if b.program.name.startswith("doubled"):
+        if b.program.name.startswith(("doubled_copy", "doubled_bytes")) or ",1,0,2,2," in b.program.name:
             assert code.count("LDG.E.64"), b.program
 
 
@@ -157,7 +174,11 @@ def per_output(b: Built) -> float:
         kind = b.program.name.partition("<")[0]
         vector = 16
         if kind != "doubled_bytes":
-            vector = int(arguments[2]) if kind == "doubled" else 16 // int(arguments[0].removeprefix("raw"))
+            vector = {
+                "doubled": lambda: 2 * int(arguments[2]) * int(arguments[3]),
+                "doubled_pixels": lambda: 8,
+                "doubled_copy": lambda: 16 // int(arguments[0].removeprefix("raw")),
+            }[kind]()
         return whole / (vector * rows)
     if b.program.name.startswith("window"):
         vector, rows, kh = 16, 16, int(arguments[0])
@@ -177,6 +198,9 @@ def per_output(b: Built) -> float:
 def test_instructions_per_output(hot: list[Built]) -> None:
     print()
     for b in sorted((b for b in hot if b.arch == "sm_90"), key=lambda b: b.program):
-        limit, found = limits(b)[1], per_output(b)
+        limit = limits(b)[1]
+        if limit is None:
+            continue
+        found = per_output(b)
         print(f"{b.program.name:42} {b.registers:4} registers {found:6.1f} instructions per output, at most {limit}")
         assert found <= limit, b.program

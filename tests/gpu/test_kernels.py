@@ -346,8 +346,10 @@ def test_many_planes_are_strided_over() -> None:
 
 BICUBIC: dict[str, Any] = {"scale_factor": 1.7, "mode": "bicubic"}
 DOUBLE: dict[str, Any] = {"scale_factor": 2, "mode": "bilinear"}
+SMOOTH: dict[str, Any] = {"scale_factor": 0.7, "mode": "bilinear", "antialias": True}
 WORDS: dict[str, Any] = {"size": (13, 31), "mode": "bilinear"}
 AREA: dict[str, Any] = {"scale_factor": 0.4, "mode": "area"}
+LINES: dict[str, Any] = {"size": (9, 3), "mode": "area"}  # one pass
 MUTATIONS = {
     "another order of the sum": (
         "samples.cuh", "a = plus(w[0], x[0], times(w[1], x[1]));", "a = plus(w[1], x[1], times(w[0], x[0]));", BICUBIC
@@ -357,14 +359,20 @@ MUTATIONS = {
     "an input row late": ("resample.cuh", "newest = f + RING - 1;", "newest = f + RING - 2;", BICUBIC),
     "a row too few": ("resample.cuh", "y0 + p.rows : p.out_height", "y0 + p.rows : p.out_height - 1", BICUBIC),
     "a sample too far right": (
-        "doubled.cuh", "after[e] = clamp(i0 + C + e, p", "after[e] = clamp(i0 + C + e + 1, p", DOUBLE
+        "doubled.cuh", "after[e] = clamp(i0 + COLS + e, p", "after[e] = clamp(i0 + COLS + e + 1, p", DOUBLE
     ),
     "rows exchanged": ("doubled.cuh", "upper[v] = one_sum<D>(even", "upper[v] = one_sum<D>(odd", DOUBLE),
     "the wrong half of the weights": ("window.cuh", "u % 2 ? dot_high", "u % 2 ? dot_low", WORDS),
     "a word too far left": ("window.cuh", "(p.in_width >> 2) - 2) * 4", "(p.in_width >> 2) - 3) * 4", WORDS),
-    "a tap too few": ("wide.cuh", "k < t.count; k++", "k + 1 < t.count; k++", AREA),
-    "the last row twice": ("wide.cuh", "clamp(t.first + k, n - 1)", "clamp(t.first + k, n - 2)", AREA),
-    "a sum that is flushed to zero": ("wide.cuh", "added(a[v], x[v])", "a[v] + x[v]", AREA),
+    "a tap too few": ("wide.cuh", "k < t.count; k++", "k + 1 < t.count; k++", LINES),
+    "the last sample twice": ("wide.cuh", "clamp(t.first + k, n - 1)", "clamp(t.first + k, n - 2)", LINES),
+    "a sum that is flushed to zero": ("wide.cuh", "added(a[v], x[v])", "a[v] + x[v]", LINES),
+    "a pair of rows too few": ("gather.cuh", "k < h.count; k += 2", "k + 2 < h.count; k += 2", AREA),
+    "a row once more": ("gather.cuh", "if (k + 1 < h.count) sum", "sum", AREA),
+    "a tap once more": ("gather.cuh", "a = k < n ? added(a, tap[v][k]) : a", "a = added(a, tap[v][k])", AREA),
+    "another order of a gradient's sum": (
+        "gather.cuh", "plus(w0, held[v], times(w, x[v]))", "plus(w, x[v], times(w0, held[v]))", SMOOTH
+    ),
 }  # fmt: skip
 
 

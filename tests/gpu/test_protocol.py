@@ -17,7 +17,7 @@ import pytest
 import standin
 
 import upsample
-from upsample.backends import _cuda, cuda
+from upsample.backends import _cuda, cuda, why_not
 
 pytestmark = pytest.mark.skipif(shutil.which("g++") is None, reason="g++ is not installed")
 
@@ -73,10 +73,16 @@ def test_every_output_has_a_thread_and_the_grid_is_within_limits(
 
 @pytest.mark.parametrize("shape", [(1, 1, 8, 64), (3, 2, 37, 64), (1, 1, 2**21, 64), (70_000, 1, 3, 64)])
 @pytest.mark.parametrize(("mode", "dtype"), [("nearest", "float32"), ("bilinear", "float32"), ("bilinear", "uint8")])
-def test_whole_factor_2_has_a_thread_for_every_output_too(shape: tuple[int, ...], mode: str, dtype: str) -> None:
-    kernel = _cuda.prepare(upsample.plan(shape, dtype, scale_factor=2, mode=mode), (0, 1, 2, 3))
+@pytest.mark.parametrize("channels", [1, 3, 4, 16])
+def test_whole_factor_2_has_a_thread_for_every_output_too(
+    shape: tuple[int, ...], mode: str, dtype: str, channels: int
+) -> None:
+    if channels > 1:
+        shape, mode, dtype = (*shape[:1], *shape[2:], channels), "bilinear", "uint8" if dtype == "uint8" else "float16"
+    layout = "NCHW" if channels == 1 else "NHWC"
+    kernel = _cuda.prepare(upsample.plan(shape, dtype, scale_factor=2, mode=mode, layout=layout), (0, 1, 2, 3))
     (launch,) = kernel.launches((kernel.dense_in, kernel.dense_out, 0, 0), 132)
-    assert launch.program.name.startswith("doubled") is (shape[2] < 2**21)
+    assert launch.program.name.startswith("doubled") is (max(shape) < 2**21)
     check_grid(launch.program.name, launch.grid, launch.block, launch.params[0])
 
 
@@ -88,8 +94,10 @@ def check_grid(program: str, grid: tuple[int, ...], block: tuple[int, ...], p: A
     arguments = text.split(",")
     vector = {
         "resample": lambda: int(arguments[2]),
+        "gather": lambda: int(arguments[2]),
         "wide": lambda: int(arguments[3]),
-        "doubled": lambda: int(arguments[2]),
+        "doubled": lambda: 2 * int(arguments[2]) * int(arguments[3]),
+        "doubled_pixels": lambda: 8,
         "doubled_bytes": lambda: 16,
         "doubled_copy": lambda: 16 // int(arguments[0].removeprefix("raw")),
     }[kind]()
@@ -105,8 +113,8 @@ def test_threads_that_are_not_needed_are_few(world: standin.World) -> None:
     (record,) = world.launches
     blocks, block = np.prod(record.grid), np.prod(record.block)
     assert block == 128
-    vector, half = (int(record.program.rstrip(">").split(",")[i]) for i in (2, -1))
-    assert blocks * block * vector * 2 * half == 8 * 64 * 512 * 512
+    columns, channels, half = (int(record.program.rstrip(">").split(",")[i]) for i in (2, 3, -1))
+    assert blocks * block * 2 * columns * channels * 2 * half == 8 * 64 * 512 * 512
 
 
 def test_a_warm_call_is_one_launch_and_nothing_else(world: standin.World) -> None:
@@ -120,6 +128,34 @@ def test_a_warm_call_is_one_launch_and_nothing_else(world: standin.World) -> Non
     assert len(world.launches) == 6
     assert (len(world.waits), len(world.uploads), len(world.compiled)) == (waits, uploads, compiled)
     assert len(world.memory) == blocks
+
+
+def test_a_call_like_an_earlier_one_is_checked_as_any_other(world: standin.World) -> None:
+    x, out = array(2, 3, 16, 16), standin.empty((2, 3, 32, 32), np.float32)
+    kernel = why_not(upsample.plan(x.shape, x.dtype, scale_factor=2, mode="bilinear"), x, "cuda").kernel
+    for _ in range(3):
+        assert kernel(x, out) is out
+    assert len(kernel.warm) == 1
+    both = standin.empty((4 * x.size + 4 * out.size,), np.uint8)
+    inside = standin.ndarray(out.shape, np.float32, both.data)
+    assert kernel(x, inside) is inside
+    overlapping = standin.ndarray(x.shape, np.float32, standin.MemoryPointer(both.data.mem, 4 * out.size - 16))
+    launched = len(world.launches)
+    with pytest.raises(ValueError, match="may share memory"):
+        kernel(overlapping, inside)
+    beside = standin.ndarray(x.shape, np.float32, standin.MemoryPointer(both.data.mem, 4 * out.size))
+    assert kernel(beside, inside) is inside
+    with pytest.raises(ValueError, match="out has dtype"):
+        kernel(x, standin.empty(out.shape, np.int32))
+    with pytest.raises(ValueError, match="out has shape"):
+        kernel(x, standin.empty((2, 3, 32, 31), np.float32))
+    with pytest.raises(TypeError, match="out must live where"):
+        kernel(x, np.empty(out.shape, np.float32))
+    assert len(world.launches) == launched + 1
+    assert len(kernel.warm) == 1
+    for i in range(70):  # as many layouts as are remembered, and more
+        kernel(x, standin.empty((2, 3, 32, 33 + i), np.float32)[..., 1:33])
+    assert 1 <= len(kernel.warm) <= 64
 
 
 def test_tables_are_uploaded_once_per_kernel_and_device_in_one_block(world: standin.World) -> None:
@@ -170,7 +206,7 @@ def test_the_current_stream_is_used(world: standin.World) -> None:
     for stream in streams:
         with stream:
             upsample.interpolate(x, scale_factor=2)
-            upsample.interpolate(x, scale_factor=0.6, mode="area")
+            upsample.interpolate(x, scale_factor=0.6, mode="cubic", antialias=True)
     assert [r.stream for r in world.launches] == [s.ptr for s in streams for _ in range(3)]
     upsample.interpolate(x, scale_factor=2)
     assert world.launches[-1].stream == 0
@@ -179,7 +215,7 @@ def test_the_current_stream_is_used(world: standin.World) -> None:
 # Shape and arguments of a call that runs each kind of kernel.
 KINDS: dict[str, tuple[tuple[int, ...], dict[str, Any]]] = {
     "one kernel": ((1, 1, 8, 8), {"size": (13, 11), "mode": "bilinear"}),
-    "several passes": ((1, 1, 8, 8), {"size": (3, 5), "mode": "area"}),
+    "several passes": ((1, 1, 32, 8), {"size": (3, 5), "mode": "area"}),
     "a copy": ((1, 1, 8, 8), {"size": (8, 8), "mode": "bilinear"}),
     "a transposed copy": ((2, 6, 3, 5, 4), {"size": (7, 8, 9), "mode": "trilinear", "layout": "NDCHW"}),
 }
@@ -292,8 +328,9 @@ def test_doubled_kernels_upload_no_table_that_they_do_not_read(world: standin.Wo
 
 
 def test_temporaries_go_back(world: standin.World) -> None:
-    x, out = array(1, 1, 8, 8), standin.empty((1, 1, 5, 5), np.float32)
+    x, out = array(1, 1, 8, 32), standin.empty((1, 1, 5, 5), np.float32)
     upsample.interpolate(x, size=5, mode="area", out=out)
+    assert len(world.launches) == 2
     held = len(world.memory)
     for _ in range(3):
         upsample.interpolate(x, size=5, mode="area", out=out)
@@ -474,7 +511,9 @@ def test_explain_tells_the_steps(world: standin.World) -> None:
     text = line(upsample.explain(array(1, 1, 8, 8), scale_factor=2, mode="bicubic"), "cuda")
     assert "one fused kernel, 4 taps per axis, doubled where rows are whole vectors" in text
     text = line(upsample.explain(array(1, 1, 8, 8), size=5, mode="area"), "cuda")
-    assert "up to 3 taps along W; up to 3 taps along H; 160 bytes of temporaries" in text
+    assert "one fused kernel, up to 3 taps per axis" in text
+    text = line(upsample.explain(array(1, 1, 8, 32), size=5, mode="area"), "cuda")
+    assert "up to 8 taps along W; up to 3 taps along H; 160 bytes of temporaries" in text
     assert not world.launches
 
 

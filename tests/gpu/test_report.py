@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import shutil
+import subprocess
 import sys
 from pathlib import Path
 from typing import Any
@@ -72,7 +73,7 @@ def test_what_fails_is_written_and_counts(
         monkeypatch.setattr(testing, "random_cases", lambda count, seed: iter(()))
         monkeypatch.setattr(report, "grid", lambda quick: [((1, 2, 16, 32), "float32", False, "nearest", 2.0)])
         assert report.main(["--quick", "--out", str(tmp_path)]) == 1
-        for name in ("environment", "ceilings", "host_cost", "cell"):
+        for name in ("environment", "ceilings", "host_cost", "timed"):
             monkeypatch.setattr(report, name, fail)
         monkeypatch.setattr(report, "sanitized", lambda tool: ("ERROR SUMMARY: 2 errors", tool == "racecheck"))
         first = (tmp_path / "report.md").read_text()
@@ -81,7 +82,7 @@ def test_what_fails_is_written_and_counts(
     assert "\n| (1, 2, 16, 32)" in first
     made = json.loads((tmp_path / "report.json").read_text())
     assert [what.partition(":")[0] for what in made["failed"]] == [
-        "environment", "conformance", "memcheck", "ceilings", "host cost", "{'shape'"
+        "environment", "conformance", "memcheck", "ceilings", "host cost", "{'shape'", "gradient, {'shape'"
     ]  # fmt: skip
     assert "**1 cells are missing" in (tmp_path / "report.md").read_text()
 
@@ -144,7 +145,8 @@ def test_everything_but_conformance_is_written(
     assert made["environment"]["driver"].startswith("unknown")
     assert len(made["cells"]) == 3 * 2 * (4 * 3 + 2)
     assert made["cells missing"] == 0
-    assert (tmp_path / "report.md").read_text().count("\n| (") == len(made["cells"])
+    assert len(made["gradients"]) == 2 * 3 * 3
+    assert (tmp_path / "report.md").read_text().count("\n| (") == len(made["cells"]) + len(made["gradients"])
 
 
 @needs_compiler
@@ -171,6 +173,12 @@ def test_conformance_compares_and_tells_what_differs(monkeypatch: pytest.MonkeyP
         assert made["other bits"] == []
         monkeypatch.setattr(compare, "same_bits", lambda a, b: False)
         assert len(report.conformance(4, 100, 2)["other bits"]) == len(some) + 2
+
+
+def test_what_the_sanitizer_runs_is_found_anywhere(tmp_path: Path) -> None:
+    done = subprocess.run(report.UNDER_SANITIZER, cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert (done.returncode == 2) is done.stdout.startswith("nothing was run: "), done.stderr
+    assert done.returncode in (0, 2), done.stderr
 
 
 def test_what_the_sanitizer_and_the_driver_say_is_quoted(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

@@ -13,6 +13,7 @@ import hashlib
 import math
 import sys
 import threading
+from contextlib import nullcontext
 from dataclasses import dataclass, field, replace
 from functools import cache
 from pathlib import Path
@@ -20,7 +21,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
-from .._arrays import check_out, native
+from .._arrays import byte_bounds, check_out, native
 from .._axismap import RECIPE_BYTES
 from . import BackendError
 from ._axes import Groups, Transposed, groups_of, irregular, size_of
@@ -42,8 +43,10 @@ THREADS = 128
 GRID_LIMIT = 65535  # blocks along y and z
 BANDS = GRID_LIMIT * (THREADS // 32)  # threads along y: a block has at most 32 along x
 DEEPEST = 64  # threads of a block along z
-REGISTERS = 48  # of samples, weights and indices that a thread holds: more would spill
+REGISTERS = {"VECTOR": 48, "other": 36, "copies": 24}  # of samples, weights and indices that a thread holds
 RING_REGISTERS = 48  # the same where weights are parameters
+GATHER_REGISTERS = 72  # the same where nothing is kept from row to row
+GATHER_TAPS = 4  # along each axis: with more, passes through memory do less
 WAVE = 1024  # threads that a multiprocessor is given before rows per thread are raised
 
 # The parameters' NumPy twins of params.cuh.
@@ -56,7 +59,7 @@ PARAMS = np.dtype(
     + [
         (name, "<i4")
         for name in ("z_d", "in_depth", "in_height", "in_width", "out_depth", "out_height", "row", "inner", "rows",
-                     "align", "taps", "shift_d", "shift_h", "shift_w", "own_h", "own_w")
+                     "align", "taps_d", "taps_h", "taps_w", "shift_d", "shift_h", "shift_w", "own_h", "own_w")
     ]
 )  # fmt: skip
 
@@ -287,7 +290,7 @@ class Step:
         p["row"], p["inner"], p["align"] = row, inner, target.align
         for name, axis in zip("dhw", self.axes, strict=True):
             if axis is not None:
-                p["shift_" + name] = axis.map.shift
+                p["shift_" + name], p["taps_" + name] = axis.map.shift, axis.map.taps_max
         return p
 
 
@@ -320,7 +323,7 @@ class Fused(Step):
             and (deep is None or not deep.evaluated)
             and self.taps[0] < 4
             and (self.sums != "float64" or self.dtype == "f64")
-            and (self.before[4] == 1 or (not self.sums and self.before[4] * self.width_in in RAW))
+            and (self.sums != "" or self.before[4] * self.width_in in RAW)
         )
 
     def launch(self, source: Memory, target: Memory, multiprocessors: int) -> Launch:
@@ -348,7 +351,7 @@ class Fused(Step):
         if width == 1:
             registers += registers // 3  # bytes are taken apart and put together
         blocks = 1 if self.evaluated else 4 if kd == 4 else blocks_for(registers, sums[1] // 4)
-        rows = 8 if kd < 2 and kw < 4 and width >= 4 else 16
+        rows = 4 if not self.sums else 8 if kd < 2 and kw < 4 and width >= 4 else 16
         params = self.params(source, target, inner, row)
         return grid_of(self, Program(name, blocks), -(-row // vector), rows, self.after[2], multiprocessors, params)
 
@@ -365,34 +368,41 @@ class Fused(Step):
         )
 
     def launch_doubled(self, source: Memory, target: Memory, multiprocessors: int) -> Launch | None:
-        width, sums = self.width_in * self.before[4], SUMS.get(self.sums, ("", 0, ""))
+        inner, sums = self.before[4], SUMS.get(self.sums, ("", 0, ""))
         kd, kh, kw = self.taps
         ring = sums[1] // 4 * max(kd, 1) * (kw + 1 if kh else 1)
-        vector = 16 // width
-        while vector * ring > RING_REGISTERS:
-            vector //= 2
-        columns = self.before[3] * 2 // max(vector, 1)
-        if (
-            vector < 2
-            or columns * vector != self.before[3] * 2
-            or source.align % (vector // 2 * width)
-            or target.align % (vector * width)
-        ):
+        if not self.sums:
+            wide = self.width_in * inner
+            columns, channels, unit_in, unit_out, pieces = 8 // wide, 1, 8, 16, False
+            inner = 1
+        else:
+            wide = self.width_in
+            columns, channels = columns_of(inner, wide, ring)
+            if columns == 0 or (sums[1] > 4 and kd and inner > 1):  # the latter would spill
+                return None
+            pieces = (
+                channels == 3 and wide == 2 and kw == 2 and kd == 0 and self.before[3] % 4 == 0 and target.align == 16
+            )
+            unit_in = wide if pieces else math.gcd(16, columns * channels * wide)
+            unit_out = math.gcd(16, (2 * columns if columns > 1 or channels % 2 else 1) * channels * wide)
+        if columns == 0 or self.before[3] % columns or source.align % unit_in or target.align % unit_out:
             return None
-        params = self.params(source, target, 1, self.after[3])
+        vector = 2 * columns * channels
+        across = self.before[3] * 3 // 4 if pieces else self.before[3] // columns * (inner // channels)
+        params = self.params(source, target, inner, self.after[3] * inner)
         for name, twice in zip("hw", self.twice, strict=True):
             if twice is not None:
                 twice.fill(params[f"twice_{name}"][0])
                 params[f"own_{name}"] = twice.own
         height = self.before[2]
-        half = 8 if columns * -(-height // 8) * self.after[0] * self.after[1] >= multiprocessors * WAVE else 4
-        half = half if kh else 1
+        half = (3 if kw == 4 and channels > 1 else 4) if kh else 1  # 4 would spill on some devices
         if -(-height // half) > BANDS:
             return None
         in_bytes = (
             self.dtype == "u8"
             and self.sums == "int32"
             and kd == 0
+            and inner == 1
             and all(
                 t is None or (a is not None and t.quarters(a.map.shift))
                 for t, a in zip(self.twice, self.axes[1:], strict=True)
@@ -402,11 +412,14 @@ class Fused(Step):
             assert vector == 16, "a thread of doubled_bytes makes 16 samples"
             name, blocks = f"doubled_bytes<{kh},{half}>", 6
         elif self.sums:
-            name = f"doubled<{self.dtype},{sums[0]},{vector},{kd},{kh},{kw},{half}>"
+            made = f"{kd},{kh},{kw},{half}>"
+            name = f"doubled<{self.dtype},{sums[0]},{columns},{channels},{made}"
+            if pieces:
+                name = f"doubled_pixels<{self.dtype},{sums[0]},{made}"
             blocks = 4 if vector * ring > 24 or sums[1] > 4 else 6 if kd or kw > 2 or vector > 4 else 8
         else:
-            name, blocks = f"doubled_copy<raw{width},{kd},{kh},{half}>", 8
-        launch = fixed_grid(self, Program(name, blocks), columns, half, -(-height // half), params)
+            name, blocks = f"doubled_copy<raw{wide},{kd},{kh},{half}>", 8
+        launch = fixed_grid(self, Program(name, blocks), across, half, -(-height // half), params)
         return replace(launch, axes=(self.axes[0], None, None))
 
     def shape_of_thread(self, inner: int, width: int, words: int, align: int) -> tuple[str, int, int]:
@@ -414,15 +427,35 @@ class Fused(Step):
         kd, kh, kw = self.taps
         ring = words * max(kd, 1) * max(kh, 1)
         own = 1 + (kw * words if kw > 1 else 0)
-        limit = REGISTERS if kd < 4 else 32
+        deep = 32 if kd == 4 else 48
+        limit = min(deep, REGISTERS["VECTOR"])
         most = max(1, 16 // width)
         choices = [most >> i for i in range(most.bit_length())]
         for vector in choices:
             whole = inner > 1 and inner % vector == 0 and align % (vector * width) == 0 and not self.evaluated
             if whole and vector > 1 and vector * ring + own <= limit:
                 return "VECTOR", vector, vector * ring + own
+        limit = min(deep, REGISTERS["other" if self.sums else "copies"])
         vector = next((v for v in choices if v * (ring + own) <= limit), 1)
         return ("SINGLE" if inner == 1 else "CHANNELS"), vector, vector * (ring + own)
+
+
+def columns_of(inner: int, width: int, ring: int) -> tuple[int, int]:
+    """Columns and channels that a thread of `doubled` reads; no columns where it is not for so many channels.
+
+    `ring` is the registers that its ring takes for each sample of an output row.
+    """
+    limit = RING_REGISTERS // (2 * ring)
+    if inner == 3:
+        if width >= 4 and ring <= 3:
+            return 0, 0  # of two taps, resample.cuh stores whole vectors, and is faster
+        columns = next((n for n in (8, 4, 2, 1) if 3 * n <= limit * 3 // 2 and 6 * n * width <= 24), 0)
+        return columns, 3
+    samples = next(n for n in (8, 4, 2, 1) if n <= min(limit, max(1, 8 // width)))
+    if samples % inner == 0:  # whole pixels, 16 bytes of them made
+        return samples // inner, inner
+    channels = next((n for n in (16, 8, 4, 2) if n <= min(limit, 16 // width) and inner % n == 0), 0)
+    return (1, channels) if channels * width >= 4 else (0, 0)
 
 
 def blocks_for(registers: int, words: int) -> int:
@@ -433,6 +466,45 @@ def blocks_for(registers: int, words: int) -> int:
     if words > 1:
         return 6 if registers <= 20 else 4
     return 8 if registers <= 24 else 6 if registers <= 40 else 4
+
+
+@dataclass(frozen=True)
+class Gather(Step):
+    """All passes of a few taps, by tables of any number of them: gather.cuh."""
+
+    kind: str = ""
+
+    def describe(self) -> str:
+        taps = max(most_taps(a.map) for a in self.axes if a is not None)
+        return f"one fused kernel, up to {taps} taps per axis"
+
+    def launch(self, source: Memory, target: Memory, multiprocessors: int) -> Launch:
+        d, h, w = self.axes
+        assert h is not None
+        assert w is not None
+        inner = self.before[4]
+        box = w.map.weights is None
+        # two taps in volumes, and of integers weighted, are rare
+        two = w.map.taps_max <= 2 and d is None and (box or self.kind in ("f32", "f64", "f16", "bf16"))
+        taps = 2 if two else GATHER_TAPS
+        mode, vector = self.shape_of_thread(box, taps, source.align)
+        form = "BOX" if box else "WEIGHTED"
+        name = f"gather<{self.kind},{SUMS[self.sums][0]},{vector},{flag(d is not None)},{taps},{form},{mode}>"
+        row = self.after[3] * inner
+        params = self.params(source, target, inner, row)
+        return grid_of(self, Program(name, 4), -(-row // vector), 4, self.after[2], multiprocessors, params)
+
+    def shape_of_thread(self, box: bool, taps: int, align: int) -> tuple[str, int]:
+        """How a thread finds its samples, and how many it makes, from the registers that they take."""
+        inner, width, words = self.before[4], self.width_in, SUMS[self.sums][1] // 4
+        limit = GATHER_REGISTERS - (12 if self.axes[0] is not None else 0)
+        own = 2 if box else 1 + taps * words  # a place along W, and its weights
+        for n in (16, 8, 4, 2):
+            whole = 8 <= n * width <= 16 and inner % n == 0 and align % (n * width) == 0
+            if whole and own + 4 * n * words + 2 * taps * n * width // 4 <= limit:  # sums, and taps of two rows
+                return "VECTOR", n
+        most = (n for n in (8, 4, 2) if n * width <= 16 and n * (own + (4 + 2 * taps) * words) <= limit)
+        return ("SINGLE" if inner == 1 else "CHANNELS"), next(most, 1)
 
 
 @dataclass(frozen=True)
@@ -475,7 +547,6 @@ class Wide(Step):
             f"{flag(self.evaluated)}>"
         )
         params = step.params(source, target, inner, row)
-        params["taps"] = axis.map.taps_max
         program = Program(name, 1 if axis.evaluated else 4)
         return grid_of(step, program, -(-row // vector), 4, step.after[2], multiprocessors, params)
 
@@ -529,14 +600,18 @@ def steps_of(plan: Plan, groups: Groups, sizes: list[int]) -> list[Step] | str:
     width = plan.dtype.itemsize
     acc = "" if copies else used[0].acc
     few = {m.taps_max for m in used}
-    # volumes of float64 sums of narrower samples are not worth programs of their own
-    rare = found[0] is not None and acc == "float64" and plan.dtype != np.float64
+    # float64 sums of narrower samples are not worth programs of their own for volumes, and where taps differ in number
+    narrow_double = acc == "float64" and plan.dtype != np.float64
+    rare = found[0] is not None and narrow_double
     if copies or (len(few) == 1 and few <= {2, 4} and not rare and all(fixed(m) for m in used)):
         taps = tuple(0 if m is None else m.taps_max for m in found)
         axes = tuple(None if m is None else Axis(m, m.taps_max, n) for m, n in zip(found, "dhw", strict=True))
         twice = twice_of(found[1]), twice_of(found[2])
         kind, window = DTYPES.get(plan.dtype.name, ""), fits_window(found[2])
         return [Fused(before, after, width, width, acc, axes, kind, taps, twice, window)]  # type: ignore[arg-type]
+    if gathers(found) and not narrow_double:
+        axes = tuple(None if m is None else Axis(m, 0, n) for m, n in zip(found, "dhw", strict=True))
+        return [Gather(before, after, width, width, acc, axes, DTYPES[plan.dtype.name])]  # type: ignore[arg-type]
     steps: list[Step] = []
     kind, between = DTYPES[plan.dtype.name], SUMS[acc][2] or DTYPES[plan.dtype.name]
     size = {"float64": 8, "float32": 4, "int32": 1}[acc]
@@ -553,6 +628,23 @@ def steps_of(plan: Plan, groups: Groups, sizes: list[int]) -> list[Step] | str:
         )  # fmt: skip
         before = now
     return steps
+
+
+def gathers(found: list[AxisMap | None]) -> bool:
+    """Whether maps of D, H and W are those of gather.cuh."""
+    used = [m for m in found if m is not None]
+    return (
+        found[1] is not None
+        and found[2] is not None
+        and all(not Axis(m, 0, "").evaluated and most_taps(m) <= GATHER_TAPS for m in used)
+        and len({m.weights is None for m in used}) == 1
+    )
+
+
+def most_taps(axis_map: AxisMap) -> int:
+    """Taps that an output has at most; antialias' tables have room for one more where the factor is above 1/2."""
+    most = axis_map.taps_max
+    return int(axis_map.taps()[1].max(initial=0)) if most == GATHER_TAPS + 1 else most
 
 
 def too_many(row: int, axis: int) -> str:
@@ -633,6 +725,31 @@ def keep_if_captured(kernel: CudaKernel, *arrays: Any) -> None:
         kernel.kept += arrays
 
 
+class Bound(NamedTuple):
+    """A launch with the function of a device; `argument` is its parameters as CuPy takes them, not a copy."""
+
+    function: Any
+    launch: Launch
+    argument: Any
+
+
+def argument_of(cupy: Any, params: Any) -> Any:
+    """Parameters as launches take them: CuPy's own pointer, where it has that, which saves it 2 us of looking."""
+    plain = params.view(ARGUMENT)
+    pointer = getattr(getattr(cupy.cuda, "function", None), "CPointer", None)
+    return plain if pointer is None else pointer(plain.ctypes.data)
+
+
+class Warm(NamedTuple):
+    """A call that was made: what it launched, and from where to where its arrays reach beside their addresses."""
+
+    function: Any
+    launch: Launch
+    argument: Any
+    source: tuple[int, int]
+    target: tuple[int, int]
+
+
 @dataclass
 class Loaded:
     """What a kernel has on one device."""
@@ -640,7 +757,7 @@ class Loaded:
     multiprocessors: int
     tables: dict[str, int] = field(default_factory=dict)  # addresses
     memory: list[Any] = field(default_factory=list)
-    bound: dict[Any, tuple[tuple[Any, tuple[int, ...], tuple[int, ...], Any], ...]] = field(default_factory=dict)
+    bound: dict[Any, tuple[Bound, ...]] = field(default_factory=dict)
 
 
 class CudaKernel:
@@ -659,9 +776,12 @@ class CudaKernel:
         self.kept: list[Any] = []  # device memory that graphs use
         self.lock = threading.Lock()
         self.layouts: dict[Any, tuple[int, int, int] | None] = {}
+        self.warm: dict[Any, Warm] = {}
 
     def __call__(self, x: Any, out: Any = None) -> Any:
         cupy = sys.modules["cupy"]
+        if out is not None and self.launched_again(cupy, x, out):
+            return out
         plan = self.plan
         if x.shape != plan.shape or native(x.dtype) != plan.dtype:
             raise ValueError(f"expected {plan.dtype} of shape {plan.shape}, got {x.dtype} of shape {x.shape}")
@@ -682,13 +802,45 @@ class CudaKernel:
             ordered[...] = x
             x, along = ordered, self.strides_of(ordered, plan.shape)
             held.append(ordered)
-        self.launch(x.data.ptr, made.data.ptr, cupy.cuda.get_current_stream(), along, into)
+        launches = self.launch(x.data.ptr, made.data.ptr, cupy.cuda.get_current_stream(), along, into)
         if held:
             keep_if_captured(self, *held)
+        elif out is not None and len(launches) == 1:
+            self.keep_warm(x, out, launches[0])
         if out is not None and made is not out:
             out[...] = made
             return out
         return made
+
+    def launched_again(self, cupy: Any, x: Any, out: Any) -> bool:
+        """Launch, if these arrays differ from those of an earlier call by their addresses alone: those are checked."""
+        try:
+            source, target = x.data, out.data
+            a, b = source.ptr, target.ptr
+            known = self.warm[
+                x.shape, x.strides, x.dtype, out.shape, out.strides, out.dtype, a & 15, b & 15, source.device_id,
+                target.device_id, type(out),
+            ]  # fmt: skip
+        except (AttributeError, KeyError):
+            return False
+        stream = cupy.cuda.get_current_stream()
+        if (a + known.source[0] < b + known.target[1] and b + known.target[0] < a + known.source[1]) or capturing(
+            stream
+        ):
+            return False
+        known.function(known.launch.grid, known.launch.block, (a, b, known.argument), 0, stream)
+        return True
+
+    def keep_warm(self, x: Any, out: Any, bound: Bound) -> None:
+        """Remember a call of one launch for others like it."""
+        key = (
+            x.shape, x.strides, x.dtype, out.shape, out.strides, out.dtype, x.data.ptr & 15, out.data.ptr & 15,
+            x.data.device_id, out.data.device_id, type(out),
+        )  # fmt: skip
+        if len(self.warm) >= 64:
+            self.warm.clear()
+        reach = (byte_bounds(array.shape, array.strides, array.dtype.itemsize) for array in (x, out))
+        self.warm[key] = Warm(*bound, *reach)
 
     def new_array(self, shape: tuple[int, ...]) -> Any:
         """An uninitialised array whose axes lie in memory in the kernel's order."""
@@ -706,7 +858,7 @@ class CudaKernel:
             self.layouts[key] = found = grouped(self.groups, shape, x.strides, self.plan.dtype.itemsize)
             return found
 
-    def launch(self, in_ptr: int, out_ptr: int, stream: Any, along: Any, into: Any) -> None:
+    def launch(self, in_ptr: int, out_ptr: int, stream: Any, along: Any, into: Any) -> tuple[Bound, ...]:
         """Run on memory of the current device, given its addresses and byte strides of outer, D and H on both sides."""
         cupy = sys.modules["cupy"]
         device = cupy.cuda.runtime.getDevice()
@@ -718,21 +870,18 @@ class CudaKernel:
         captured = capturing(stream)
         if captured:
             self.kept += [m for m in loaded.memory if not any(m is k for k in self.kept)]
-        if len(launches) == 1:
-            ((function, grid, block, argument),) = launches
-            function(grid, block, (in_ptr, out_ptr, argument), 0, stream)
-            return
         at, held = in_ptr, []
-        with stream:  # the pool gives memory to a stream
-            for i, (function, grid, block, argument) in enumerate(launches):
+        with stream if len(launches) > 1 else nullcontext():  # the pool gives memory to a stream
+            for i, (function, launch, argument) in enumerate(launches):
                 target = out_ptr
                 if i + 1 < len(launches):
                     held.append(cupy.cuda.alloc(math.prod(self.steps[i].after) * self.steps[i].width_out))
                     target = held[-1].ptr
-                function(grid, block, (at, target, argument), 0, stream)
+                function(launch.grid, launch.block, (at, target, argument), 0, stream)
                 at = target
         if captured:
             self.kept += held  # the graph writes to it whenever it runs
+        return launches
 
     def load(self, device: int, key: Any, stream: Any) -> tuple[Loaded, Any]:
         """Compile, upload and bind what arrays laid out like these need on a device."""
@@ -755,7 +904,7 @@ class CudaKernel:
                         if axis is not None:
                             axis.fill(launch.params[name][0], loaded.tables)
                     compiled = function(cupy, launch.program, device)
-                    bound.append((compiled, launch.grid, launch.block, launch.params.view(ARGUMENT)))
+                    bound.append(Bound(compiled, launch, argument_of(cupy, launch.params)))
                 if len(loaded.bound) >= 64:
                     loaded.bound.clear()
                 loaded.bound[key] = tuple(bound)

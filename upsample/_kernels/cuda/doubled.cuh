@@ -1,10 +1,11 @@
-/* Whole factor 2 along W, or H and W, of one channel, with two or four taps.
+/* Whole factor 2 along W, or H and W, with two or four taps.
  *
  * Outputs 2j and 2j + 1 have the taps from j - K/2 and from j - K/2 + 1 on, with the same weights for every j, which are
  * parameters: operands from the constant bank, no registers.  The first output may have taps of its own.  The caller has
- * made sure of that, and that rows are whole vectors: a thread reads V/2 samples at once and a few at either side, for V
- * output samples (16 bytes) of `2 * HALF` rows.  The ring is unrolled: no row is ever moved.  D, if it is
- * resampled, has its table.  The bits are those of `resample`.
+ * made sure of that, and that rows are whole vectors.  A thread reads COLS columns of CH samples and K/2 columns at either
+ * side, for twice as many columns of `2 * HALF` rows.  CH is 1, or all of a few channels, or with COLS = 1 some of many.
+ * The ring is unrolled: no row is ever moved, and rows to come are on their way early.  D, if it is resampled, has its
+ * table.  The bits are those of `resample`.
  */
 #pragma once
 #include "axis.cuh"
@@ -31,21 +32,73 @@ DEVICE void two_sums(const A (&x)[K + 1], const doubled_params &t, bool own, int
     odd = one_sum<D>(high, u, shift);
 }
 
-template <class D, class A, int V, int KD, int KH, int K, int HALF>
-DEVICE void doubled(const char *in, char *out, const kernel_params &p)
+/* CH samples that adjoin, into the sum's type. */
+template <class D, int CH, class A> DEVICE void widened(const typename D::S *from, A *x)
+{
+    if constexpr (CH * sizeof(*from) % 4 == 0 && CH % 2 == 0) {
+        words<D, CH> w;
+        w.read(from);
+#pragma unroll
+        for (int c = 0; c < CH; c++) x[c] = w.template get<A>(c);
+    } else {
+#pragma unroll
+        for (int c = 0; c < CH; c++) x[c] = D::template widen<A>(load<typename D::S>(from + c));
+    }
+}
+
+/* Twice as many columns of CH samples each: whole pixels adjoin, some channels of one do not.  A
+ * PIECE is the 16 bytes from word `left` on. */
+template <class D, int COLS, int CH, bool PIECE, class A>
+DEVICE void put(char *to, const A (&x)[2 * COLS * CH], int32_t inner, int32_t left)
+{
+    if constexpr (PIECE) {
+        words<D, 2 * COLS * CH> packed;
+        packed.set(x);
+        uint32_t q[4];
+#pragma unroll
+        for (int i = 0; i < 4; i++) q[i] = left == 0 ? packed.word[i] : left == 1 ? packed.word[i + 1] : packed.word[i + 2];
+        store(to, make_uint4(q[0], q[1], q[2], q[3]));
+    } else if constexpr (COLS > 1 || CH % 2 == 1) {
+        words<D, 2 * COLS * CH> packed;
+        packed.set(x);
+        packed.write(to);
+    } else {
+#pragma unroll
+        for (int side = 0; side < 2; side++) {
+            words<D, CH> packed;
+            A part[CH];
+#pragma unroll
+            for (int c = 0; c < CH; c++) part[c] = x[side * CH + c];
+            packed.set(part);
+            packed.write(to + (int64_t)side * inner * sizeof(typename D::S));
+        }
+    }
+}
+
+/* With PIECE, CH is 3 and a sample has two bytes: threads store 16 bytes that adjoin, 8 of the 12 samples that they make.
+ * Whole pixels would be 24 bytes, in stores that leave gaps, which the L2 cache takes at half its speed. */
+template <class D, class A, int COLS, int CH, bool PIECE, int KD, int KH, int K, int HALF>
+DEVICE void doubled_sums(const char *in, char *out, const kernel_params &p)
 {
     typedef typename D::S S;
-    enum { C = V / 2, E = K / 2, PLANES = KD > 1 ? KD : 1, REACH = KH ? E : 0, SLOTS = KH ? K + 1 : 1, ROWS = KH ? HALF : 1 };
-    const int32_t i0 = (int32_t)(blockIdx.x * blockDim.x + threadIdx.x) * C;
+    enum {
+        E = K / 2, V = 2 * COLS * CH, PLANES = KD > 1 ? KD : 1, REACH = KH ? E : 0, SLOTS = KH ? K + 1 : 1, ROWS = KH ? HALF : 1
+    };
+    const int32_t thread = (int32_t)(blockIdx.x * blockDim.x + threadIdx.x), inner = CH == 1 ? 1 : p.inner;
+    const int32_t groups = CH == 1 || PIECE ? 1 : inner / CH, group = thread / groups;
+    const int32_t i0 = PIECE ? 4 * thread / 3 : group * COLS, channel = PIECE ? 0 : (thread - group * groups) * CH;
+    const int32_t left = PIECE ? 4 * thread - 3 * i0 : 0;
     const int32_t y0 = (int32_t)(blockIdx.y * blockDim.y + threadIdx.y) * ROWS;
     if (i0 < 0 || i0 >= p.in_width || y0 < 0 || y0 >= p.in_height) return;
     int32_t before[E], after[E];
+    const int32_t centre = i0 * inner + channel;
 #pragma unroll
     for (int e = 0; e < E; e++) {
-        before[e] = clamp(i0 - E + e, p.in_width - 1);
-        after[e] = clamp(i0 + C + e, p.in_width - 1);
+        before[e] = clamp(i0 - E + e, p.in_width - 1) * inner + channel;
+        after[e] = clamp(i0 + COLS + e, p.in_width - 1) * inner + channel;
     }
 
+#pragma unroll 1
     for (plane_loop<(KD > 0)> at(p); at.more(p); at.next(p)) {
         const char *plane[PLANES];
         A wd[PLANES];
@@ -54,7 +107,7 @@ DEVICE void doubled(const char *in, char *out, const kernel_params &p)
 #pragma unroll
         for (int q = 0; q < PLANES; q++)
             plane[q] = here(at.from(in, p, clamp(deep + q, p.in_depth - 1)));
-        char *to = at.to(out, p) + (KH ? 2 : 1) * y0 * p.out_h + 2 * (int64_t)i0 * sizeof(S);
+        char *to = at.to(out, p) + (KH ? 2 : 1) * y0 * p.out_h + (PIECE ? (int64_t)8 * thread : (int64_t)2 * i0 * inner + channel) * sizeof(S);
 
         A ring[PLANES][SLOTS][V];
 #pragma unroll
@@ -63,23 +116,25 @@ DEVICE void doubled(const char *in, char *out, const kernel_params &p)
 #pragma unroll
             for (int q = 0; q < PLANES; q++) {
                 const S *from = (const S *)at_row(plane[q], row, (int32_t)p.in_h);
-                words<D, C> centre;
-                A x[C + 2 * E];
-                centre.read(from + i0);
+                A x[(COLS + 2 * E) * CH];
+                if constexpr (PIECE) {
 #pragma unroll
-                for (int c = 0; c < C; c++) x[E + c] = centre.template get<A>(c);
+                    for (int i = 0; i < COLS * CH; i++) x[E * CH + i] = D::template widen<A>(load<S>(from + centre + i));
+                } else
+                    widened<D, COLS * CH>(from + centre, x + E * CH);
 #pragma unroll
                 for (int e = 0; e < E; e++) {
-                    x[e] = D::template widen<A>(load<S>(from + before[e]));
-                    x[E + C + e] = D::template widen<A>(load<S>(from + after[e]));
+                    widened<D, CH>(from + before[e], x + e * CH);
+                    widened<D, CH>(from + after[e], x + (E + COLS + e) * CH);
                 }
+                A *made = ring[q][(r + REACH) % SLOTS];
 #pragma unroll
-                for (int c = 0; c < C; c++) {
+                for (int i = 0; i < COLS * CH; i++) {
+                    const int c = i / CH, even = 2 * c * CH + i % CH;
                     A part[K + 1];
 #pragma unroll
-                    for (int k = 0; k <= K; k++) part[k] = x[c + k];
-                    A *made = ring[q][(r + REACH) % SLOTS];
-                    two_sums<D, K>(part, p.twice_w, c == 0 && i0 == 0 && p.own_w, p.shift_w, made[2 * c], made[2 * c + 1]);
+                    for (int k = 0; k <= K; k++) part[k] = x[i + k * CH];
+                    two_sums<D, K>(part, p.twice_w, c == 0 && i0 == 0 && p.own_w, p.shift_w, made[even], made[even + CH]);
                 }
             }
             if (r < REACH) continue;
@@ -100,17 +155,25 @@ DEVICE void doubled(const char *in, char *out, const kernel_params &p)
                 upper[v] = one_sum<D>(even, wd, p.shift_d);
                 lower[v] = one_sum<D>(odd, wd, p.shift_d);
             }
-            words<D, V> packed;
-            packed.set(upper);
-            packed.write(to);
+            put<D, COLS, CH, PIECE>(to, upper, inner, left);
             to += p.out_h;
             if constexpr (KH > 0) {
-                packed.set(lower);
-                packed.write(to);
+                put<D, COLS, CH, PIECE>(to, lower, inner, left);
                 to += p.out_h;
             }
         }
     }
+}
+
+template <class D, class A, int COLS, int CH, int KD, int KH, int K, int HALF>
+DEVICE void doubled(const char *in, char *out, const kernel_params &p)
+{
+    doubled_sums<D, A, COLS, CH, false, KD, KH, K, HALF>(in, out, p);
+}
+template <class D, class A, int KD, int KH, int K, int HALF>
+DEVICE void doubled_pixels(const char *in, char *out, const kernel_params &p)
+{
+    doubled_sums<D, A, 2, 3, true, KD, KH, K, HALF>(in, out, p);
 }
 
 /* Copies: every sample twice along W and, with KH, every row twice.  A thread reads 8 bytes for 16, or 32. */
@@ -120,6 +183,7 @@ template <class D, int KD, int KH, int HALF> DEVICE void doubled_copy(const char
     const int32_t i0 = (int32_t)(blockIdx.x * blockDim.x + threadIdx.x) * C;
     const int32_t y0 = (int32_t)(blockIdx.y * blockDim.y + threadIdx.y) * ROWS;
     if (i0 < 0 || i0 >= p.in_width || y0 < 0 || y0 >= p.in_height) return;
+#pragma unroll 1
     for (plane_loop<(KD > 0)> at(p); at.more(p); at.next(p)) {
         int32_t deep = 0, none[1];
         if constexpr (KD > 0) deep = clamp(taps_of<false>(p.d, record_at<int32_t, 1>(p.d, at.d), at.d, none), p.in_depth - 1);
@@ -159,6 +223,7 @@ template <int KH, int HALF> DEVICE void doubled_bytes(const char *in, char *out,
     const int32_t y0 = (int32_t)(blockIdx.y * blockDim.y + threadIdx.y) * ROWS;
     if (i0 < 0 || i0 >= p.in_width || y0 < 0 || y0 >= p.in_height) return;
     const int32_t before = clamp(i0 - 1, p.in_width - 1), after = clamp(i0 + 8, p.in_width - 1);
+#pragma unroll 1
     for (plane_loop<false> at(p); at.more(p); at.next(p)) {
         const char *plane = here(at.from(in, p, 0));
         char *to = at.to(out, p) + (KH ? 2 : 1) * y0 * p.out_h + 2 * (int64_t)i0;

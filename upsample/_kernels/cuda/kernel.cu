@@ -1,6 +1,7 @@
 /* The one entry point.  KERNEL names a kernel template and its arguments, BLOCKS how many blocks a multiprocessor
  * has to hold, which bounds the registers: all that differs between programs. */
 #include "doubled.cuh"
+#include "gather.cuh"
 #include "resample.cuh"
 #include "wide.cuh"
 #include "window.cuh"

@@ -31,7 +31,7 @@ struct kernel_params {
     int32_t inner;
     int32_t rows;               /* output rows of one thread */
     int32_t align;              /* every output row starts at a multiple of so many bytes, at most 16 */
-    int32_t taps;               /* of an output in the table of a wide pass */
+    int32_t taps_d, taps_h, taps_w;     /* of an output in a table of any number of taps */
     int32_t shift_d, shift_h, shift_w;
     int32_t own_h, own_w;       /* whole factor 2: output 0 has taps of its own, from input 0 on */
 };

@@ -42,6 +42,7 @@ DEVICE void resample(const char *in, char *out, const kernel_params &p)
     }
     const int32_t whole = here(p.row - j0 >= V && p.align >= words<D, V>::BYTES);
 
+#pragma unroll 1
     for (plane_loop<(KD > 0)> at(p); at.more(p); at.next(p)) {
         const char *plane[PLANES];
         A wd[PLANES];

@@ -111,17 +111,25 @@ template <class D, int V> struct words {
     static constexpr int SIZE = sizeof(typename D::S), BYTES = V * SIZE, COUNT = (BYTES + 3) / 4;
     uint32_t word[COUNT];
 
-    /* Reads them all at once, from an address that is a multiple of their size. */
+    /* The widest access that an address has which is a multiple of it. */
+    static constexpr int UNIT = BYTES % 16 == 0 ? 16 : BYTES % 8 == 0 ? 8 : BYTES % 4 == 0 ? 4 : BYTES;
+
+    /* Reads them unit by unit, from an address that is a multiple of that. */
     DEVICE void read(const void *p)
     {
-        if constexpr (BYTES == 16) {
-            const uint4 q = load<uint4>(p);
-            word[0] = q.x; word[1] = q.y; word[2] = q.z; word[3] = q.w;
-        } else if constexpr (BYTES == 8) {
-            const uint2 q = load<uint2>(p);
-            word[0] = q.x; word[1] = q.y;
-        } else
-            word[0] = BYTES == 4 ? load<uint32_t>(p) : BYTES == 2 ? load<uint16_t>(p) : load<uint8_t>(p);
+        static_assert(UNIT <= 4 || UNIT % 8 == 0, "samples that are no words are read one by one");
+        const char *from = (const char *)p;
+#pragma unroll
+        for (int i = 0; i < BYTES / UNIT; i++, from += UNIT) {
+            if constexpr (UNIT == 16) {
+                const uint4 q = load<uint4>(from);
+                word[4 * i] = q.x; word[4 * i + 1] = q.y; word[4 * i + 2] = q.z; word[4 * i + 3] = q.w;
+            } else if constexpr (UNIT == 8) {
+                const uint2 q = load<uint2>(from);
+                word[2 * i] = q.x; word[2 * i + 1] = q.y;
+            } else
+                word[i] = UNIT == 4 ? load<uint32_t>(from) : UNIT == 2 ? load<uint16_t>(from) : load<uint8_t>(from);
+        }
     }
 
     template <class A> DEVICE A get(int v) const
@@ -147,14 +155,17 @@ template <class D, int V> struct words {
         }
     }
 
-    /* All at once, to an address that is a multiple of their size. */
+    /* Unit by unit, to an address that is a multiple of that. */
     DEVICE void write(char *d) const
     {
-        if constexpr (BYTES == 16) store(d, make_uint4(word[0], word[1], word[2], word[3]));
-        else if constexpr (BYTES == 8) store(d, make_uint2(word[0], word[1]));
-        else if constexpr (BYTES == 4) store(d, word[0]);
-        else if constexpr (BYTES == 2) store(d, (uint16_t)word[0]);
-        else store(d, (uint8_t)word[0]);
+#pragma unroll
+        for (int i = 0; i < BYTES / UNIT; i++, d += UNIT) {
+            if constexpr (UNIT == 16) store(d, make_uint4(word[4 * i], word[4 * i + 1], word[4 * i + 2], word[4 * i + 3]));
+            else if constexpr (UNIT == 8) store(d, make_uint2(word[2 * i], word[2 * i + 1]));
+            else if constexpr (UNIT == 4) store(d, word[i]);
+            else if constexpr (UNIT == 2) store(d, (uint16_t)word[0]);
+            else store(d, (uint8_t)word[0]);
+        }
     }
 
     /* `left` of them, or all, to an address that is a multiple of `align`. */

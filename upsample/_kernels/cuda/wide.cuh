@@ -4,7 +4,7 @@
  * (the kernel's outputs are `row` long, inner samples for each), or, with ROWS, a sum of whole rows: H, or D
  * with the caller's D and H exchanged.  A thread makes V adjacent samples of `rows` output rows.
  *
- * Tables: `records` has {first, count} as int32 per output, `weights` p.taps of them per output in
+ * Tables: `records` has {first, count} as int32 per output, `weights` as many of them per output as any has, in
  * the plan's type.  An output without taps is 0.  FORM: BOX adds and divides by the count.
  * Without a table the taps are evaluated one by one, so that neither memory nor a limit depends on their number.
  */
@@ -62,6 +62,7 @@ DEVICE void wide(const char *in, char *out, const kernel_params &p)
 {
     typedef typename DI::S S;
     const axis_params &axis = ROWS ? p.h : p.w;
+    const int32_t taps = ROWS ? p.taps_h : p.taps_w;
     const int32_t j0 = (int32_t)(blockIdx.x * blockDim.x + threadIdx.x) * V;
     const int32_t y0 = (int32_t)(blockIdx.y * blockDim.y + threadIdx.y) * p.rows;
     if (j0 < 0 || j0 >= p.row || y0 < 0 || y0 >= p.out_height) return;
@@ -71,15 +72,16 @@ DEVICE void wide(const char *in, char *out, const kernel_params &p)
     const int32_t x = ROWS ? 0 : j0 / p.inner;
     const int64_t column = (ROWS ? j0 : j0 - x * p.inner) * (int64_t)sizeof(S);
     wide_taps<A, FORM, EVALUATE> t;
-    if (!ROWS) t.seek(axis, x, p.taps);
+    if (!ROWS) t.seek(axis, x, taps);
 
     const bool whole = p.row - j0 >= V && p.align >= words<DO, V>::BYTES;
+#pragma unroll 1
     for (plane_loop<true> at(p); at.more(p); at.next(p)) {
         const char *plane = at.from(in, p, at.d) + column;
         char *to = at.to(out, p) + y0 * p.out_h + (int64_t)j0 * sizeof(typename DO::S);
 #pragma unroll 1
         for (int32_t y = y0; y < y1; y++) {
-            if (ROWS) t.seek(axis, y, p.taps);
+            if (ROWS) t.seek(axis, y, taps);
             const char *from = plane + (ROWS ? 0 : y * p.in_h);
             A a[V], x[V];
 #pragma unroll

@@ -37,6 +37,7 @@ template <int KH, int K> DEVICE void window_bytes(const char *in, char *out, con
     }
     const int32_t whole = here(p.row - j0 >= V && p.align >= V);
 
+#pragma unroll 1
     for (plane_loop<false> at(p); at.more(p); at.next(p)) {
         const char *plane = here(at.from(in, p, 0));
         char *to = at.to(out, p) + y0 * p.out_h + j0;
