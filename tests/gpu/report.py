@@ -93,6 +93,11 @@ def conformance(count: int, seconds: float, planes: int) -> dict[str, Any]:
     return {"kit": kit, "compared with the CPU": compared, "other bits": different[:20]}
 
 
+def some_cases() -> str:
+    """The part of the kit that compute-sanitizer watches."""
+    return str(testing.check_backend("cuda", arrays="cupy", cases=testing.random_cases(25, seed=7)))
+
+
 def sanitized(tool: str) -> tuple[str, bool]:
     """What compute-sanitizer says of a part of the kit, and whether that is no error."""
     program = shutil.which("compute-sanitizer")
@@ -100,9 +105,9 @@ def sanitized(tool: str) -> tuple[str, bool]:
         return "compute-sanitizer is not installed", True
     command = [program, "--tool", tool, "--error-exitcode", "9", *UNDER_SANITIZER]
     try:
-        done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+        done = subprocess.run(command, capture_output=True, text=True, timeout=75, check=False)
     except subprocess.TimeoutExpired:
-        return "no answer within 60 s", False
+        return "no answer within 75 s", False
     said = (done.stdout + done.stderr).strip()
     if done.returncode in (0, 9):
         return said.rpartition("\n")[2], done.returncode == 0
@@ -315,6 +320,8 @@ def measured(cupy: Any, quick: bool) -> dict[str, Any]:
     report["conformance"] = part("conformance", lambda: conformance(count, seconds, planes), {})
     failed += [f"conformance: {what}" for what in report["conformance"].get("other bits", ())]
     report["sanitizer"] = {}
+    if shutil.which("compute-sanitizer"):
+        part("the sanitizer's cases", some_cases, "")  # compiles what they run
     for tool in ("memcheck", "racecheck"):
         report["sanitizer"][tool], passed = sanitized(tool)
         failed += [] if passed else [tool]
@@ -351,7 +358,7 @@ def main(arguments: list[str] | None = None) -> int:
         print(f"nothing was run: {reason}")
         return 2
     if chosen.under_sanitizer:
-        print(testing.check_backend("cuda", arrays="cupy", cases=testing.random_cases(40, seed=7)))
+        print(some_cases())
         return 0
     try:
         chosen.out.mkdir(parents=True, exist_ok=True)

@@ -744,10 +744,12 @@ class Warm(NamedTuple):
     """A call that was made: what it launched, and from where to where its arrays reach beside their addresses."""
 
     function: Any
-    launch: Launch
     argument: Any
+    grid: tuple[int, int, int]
+    block: tuple[int, int, int]
     source: tuple[int, int]
     target: tuple[int, int]
+    launch: Launch  # whose parameters the argument points to
 
 
 @dataclass
@@ -839,8 +841,9 @@ class CudaKernel:
         )  # fmt: skip
         if len(self.warm) >= 64:
             self.warm.clear()
-        reach = (byte_bounds(array.shape, array.strides, array.dtype.itemsize) for array in (x, out))
-        self.warm[key] = Warm(*bound, *reach)
+        source, target = (byte_bounds(array.shape, array.strides, array.dtype.itemsize) for array in (x, out))
+        launch = bound.launch
+        self.warm[key] = Warm(bound.function, bound.argument, launch.grid, launch.block, source, target, launch)
 
     def new_array(self, shape: tuple[int, ...]) -> Any:
         """An uninitialised array whose axes lie in memory in the kernel's order."""
