@@ -66,8 +66,11 @@ class OnDevice:
         self.kernel, self.explain = kernel, kernel.explain
         self.kept = getattr(kernel.kernel if isinstance(kernel, Transposed) else kernel, "kept", [])
         self.current = sys.modules["cupy"].cuda.runtime.getDevice
+        self.launched_again = getattr(kernel, "launched_again", lambda x, out: False)
 
     def __call__(self, x: Any, out: Any = None) -> Any:
+        if out is not None and self.launched_again(x, out):  # most calls
+            return out
         try:
             device = x.data.device_id
         except AttributeError:
