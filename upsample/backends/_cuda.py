@@ -820,8 +820,8 @@ class CudaKernel:
             source, target = x.data, out.data
             a, b, device = source.ptr, target.ptr, source.device_id
             function, argument, grid, block, (first, end), (out_first, out_end), _ = self.warm[
-                x.shape, x.strides, x.dtype, out.shape, out.strides, out.dtype, a & 15, b & 15, device, target.device_id,
-                type(x), type(out),
+                x.shape, x.strides, x.dtype, out.shape, out.strides, out.dtype, a & 15, b & 15, device,
+                target.device_id, type(x), type(out),
             ]  # fmt: skip
         except (AttributeError, KeyError):
             return False
