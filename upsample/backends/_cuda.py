@@ -779,8 +779,8 @@ class CudaKernel:
         self.lock = threading.Lock()
         self.layouts: dict[Any, tuple[int, int, int] | None] = {}
         self.warm: dict[Any, Warm] = {}
-        cuda = sys.modules["cupy"].cuda
-        self.current_stream, self.current_device = cuda.get_current_stream, cuda.runtime.getDevice
+        self.current_stream: Any = None  # CuPy's functions, once there are warm calls
+        self.current_device: Any = None
 
     def __call__(self, x: Any, out: Any = None) -> Any:
         cupy = sys.modules["cupy"]
@@ -843,6 +843,8 @@ class CudaKernel:
         )  # fmt: skip
         if len(self.warm) >= 64:
             self.warm.clear()
+        cuda = sys.modules["cupy"].cuda
+        self.current_stream, self.current_device = cuda.get_current_stream, cuda.runtime.getDevice
         source, target = (byte_bounds(array.shape, array.strides, array.dtype.itemsize) for array in (x, out))
         launch = bound.launch
         self.warm[key] = Warm(bound.function, bound.argument, launch.grid, launch.block, source, target, launch)
