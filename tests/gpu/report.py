@@ -1,5 +1,8 @@
 """Everything about a GPU in one command: ``python tests/gpu/report.py [--out FOLDER] [--quick]``.
 
+It needs a clone of the project, the installed package, and CuPy with NVRTC.  Comparisons with PyTorch need PyTorch with
+CUDA, and the checks of memory need compute-sanitizer; without them it says that those were not made.
+
 Builds the kernels, runs the conformance kit and random calls against the CPU's bits, runs a part of them under
 compute-sanitizer, then times calls against PyTorch's and against ceilings measured in the same run: a copy and a fill
 by 16 bytes per thread, and reading one sample for four written, which is what whole factor 2 comes to.  Writes
@@ -15,6 +18,7 @@ import functools
 import importlib
 import json
 import math
+import platform
 import shutil
 import subprocess
 import sys
@@ -22,12 +26,14 @@ import time
 from pathlib import Path
 from typing import Any
 
-import compare
 import numpy as np
 
 import upsample
 from upsample import testing
 from upsample.backends import cuda
+
+sys.path.insert(0, str(Path(__file__).resolve().parent))  # under python -P, too
+import compare
 
 CEILINGS = r"""
 typedef unsigned long long u64;
@@ -55,8 +61,15 @@ def environment(cupy: Any) -> dict[str, Any]:
         driver = subprocess.run(command, capture_output=True, text=True, check=False).stdout.partition("\n")[0]
     runtime = cupy.cuda.runtime
     facts = runtime.getDeviceProperties(cupy.cuda.runtime.getDevice())
+    try:
+        torch = importlib.import_module("torch").__version__
+    except Exception as error:
+        torch = f"none ({type(error).__name__})"
     return {
         "card": facts["name"].decode(),
+        "date": time.strftime("%Y-%m-%d"),
+        "python": platform.python_version(),
+        "torch": torch,
         "driver": driver,
         "the driver's CUDA": runtime.driverGetVersion(),
         "runtime": runtime.runtimeGetVersion(),
@@ -190,6 +203,15 @@ def grid(quick: bool) -> list[tuple[tuple[int, ...], str, bool, str, float]]:
     ]
 
 
+def gradient_grid(quick: bool) -> list[tuple[tuple[int, ...], str, str, float]]:
+    """Those cells of the grid whose gradients are timed, too: images, channels first."""
+    return [
+        (shape, dtype, mode, factor)
+        for shape, dtype, last, mode, factor in grid(quick)
+        if not last and len(shape) == 4 and mode != "area" and dtype != "uint8"
+    ]
+
+
 def timed(cupy: Any, call: Any, other: Any, moved: int, roof: float) -> dict[str, Any]:
     """The least times of a call and of another library's, in turns."""
     took = theirs = math.inf
@@ -233,9 +255,7 @@ def gradients(cupy: Any, quick: bool, roof: float, deadline: float, failed: list
     """The same of gradients, of channels first."""
     made = []
     rng = np.random.default_rng(0)
-    for shape, dtype, last, mode, factor in grid(quick):
-        if last or len(shape) != 4 or mode == "area" or dtype == "uint8":
-            continue
+    for shape, dtype, mode, factor in gradient_grid(quick):
         if time.monotonic() > deadline:
             break
         about = {"shape": shape, "dtype": dtype, "mode": mode, "factor": factor}
@@ -282,9 +302,11 @@ def markdown(report: dict[str, Any]) -> str:
             mean = math.exp(sum(map(math.log, ratios)) / len(ratios))
             lines += [f"- geometric mean over {name}: {mean:.2f} in {len(ratios)} cells, least {min(ratios):.2f}"]
         else:
-            lines += [f"- {name}: PyTorch with CUDA is not installed: no comparison"]
-    if report["cells missing"]:
-        lines += [f"- **{report['cells missing']} cells are missing: they failed, or the time was over**"]
+            lines += [f"- {name}: no comparison, for PyTorch has none of these or is not installed with CUDA"]
+    for what in ("cells", "gradients"):
+        if report[f"{what} missing"]:
+            lines += [f"- **{report[f'{what} missing']} {what} are missing: they failed, or the time was over**"]
+    lines += [f"- made in {report['seconds']:.0f} s"]
     lines += table(report["cells"], ("shape", "dtype", "layout", "mode", "factor"))
     lines += ["", "Gradients, from the one by the output, of channels first:"]
     lines += table(report["gradients"], ("shape", "dtype", "mode", "factor"))
@@ -331,6 +353,7 @@ def measured(cupy: Any, quick: bool) -> dict[str, Any]:
     report["cells"] = cells(cupy, quick, roof, begun + SECONDS, failed)
     report["cells missing"] = len(grid(quick)) - len(report["cells"])
     report["gradients"] = gradients(cupy, quick, roof, begun + SECONDS, failed)
+    report["gradients missing"] = len(gradient_grid(quick)) - len(report["gradients"])
     report["failed"] = failed
     report["seconds"] = time.monotonic() - begun
     return report
@@ -338,7 +361,9 @@ def measured(cupy: Any, quick: bool) -> dict[str, Any]:
 
 def main(arguments: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
-    parser.add_argument("--out", type=Path, default=Path())
+    parser.add_argument(
+        "--out", type=Path, default=Path(), metavar="FOLDER", help="for report.json and report.md; by default, this one"
+    )
     parser.add_argument("--quick", action="store_true", help="tiny arrays: only to see that everything runs")
     parser.add_argument("--under-sanitizer", action="store_true", help=argparse.SUPPRESS)
     chosen = parser.parse_args(arguments)
@@ -360,15 +385,18 @@ def main(arguments: list[str] | None = None) -> int:
     if chosen.under_sanitizer:
         print(some_cases())
         return 0
+    files = chosen.out / "report.json", chosen.out / "report.md"
     try:
         chosen.out.mkdir(parents=True, exist_ok=True)
+        for file in files:
+            file.open("a").close()  # rather than after minutes of measuring
     except OSError as error:
         parser.error(f"--out: {error}")
     report = measured(cupy, chosen.quick)
-    (chosen.out / "report.json").write_text(json.dumps(report, indent=1, default=str) + "\n", encoding="utf-8")
-    (chosen.out / "report.md").write_text(markdown(report), encoding="utf-8")
     print(markdown(report))
-    return 1 if report["failed"] or report["cells missing"] else 0
+    for file, text in zip(files, (json.dumps(report, indent=1, default=str) + "\n", markdown(report)), strict=True):
+        file.write_text(text, encoding="utf-8")
+    return 1 if report["failed"] or report["cells missing"] or report["gradients missing"] else 0
 
 
 if __name__ == "__main__":

@@ -50,8 +50,9 @@ def test_a_file_in_the_folders_place_is_refused_before_anything_runs(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
 ) -> None:
     (tmp_path / "file").write_text("")
+    (tmp_path / "full" / "report.md").mkdir(parents=True)
     monkeypatch.setattr(report, "measured", None)
-    for out in (tmp_path / "file", tmp_path / "file" / "made"):
+    for out in (tmp_path / "file", tmp_path / "file" / "made", tmp_path / "full"):
         with standin.installed(), pytest.raises(SystemExit) as stopped:
             report.main(["--out", str(out)])
         assert stopped.value.code == 2
@@ -157,6 +158,7 @@ def test_a_report_whose_time_is_over_says_so_and_fails(monkeypatch: pytest.Monke
         monkeypatch.setattr(report, "SECONDS", -1)
         assert report.main(["--quick", "--out", str(tmp_path)]) == 1
     assert "84 cells are missing" in (tmp_path / "report.md").read_text()
+    assert "18 gradients are missing" in (tmp_path / "report.md").read_text()
 
 
 @needs_compiler

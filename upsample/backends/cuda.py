@@ -96,7 +96,11 @@ def unusable(cupy: Any) -> str:
     if _usable:
         return ""
     if getattr(cupy, "ndarray", None) is None or getattr(cupy, "cuda", None) is None:
-        return "CuPy is still being imported, by another thread: call again when that is done"
+        where = getattr(cupy, "__path__", ["?"])
+        return (
+            "CuPy is still being imported, by another thread (call again when that is done), or what is called cupy is "
+            f"something else: it was found in {next(iter(where), "?")}"
+        )
     try:
         count = cupy.cuda.runtime.getDeviceCount()
     except Exception as error:
