@@ -96,10 +96,10 @@ def unusable(cupy: Any) -> str:
     if _usable:
         return ""
     if getattr(cupy, "ndarray", None) is None or getattr(cupy, "cuda", None) is None:
-        where = getattr(cupy, "__path__", ["?"])
+        where = next(iter(getattr(cupy, "__path__", ())), "no folder")
         return (
             "CuPy is still being imported, by another thread (call again when that is done), or what is called cupy is "
-            f"something else: it was found in {next(iter(where), "?")}"
+            f"something else: it was found in {where}"
         )
     try:
         count = cupy.cuda.runtime.getDeviceCount()
