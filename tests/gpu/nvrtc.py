@@ -13,11 +13,13 @@ from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
 
+from hosted import HEADERS
+
 from upsample.backends import _cuda as cuda
 from upsample.backends._cuda import Program
 
 CUPYS = ("-ftz=true",)  # the options that CuPy adds to everybody's: test_cupy.py sees that they are these
-INCLUDES = "".join(f'#include "{name}.cuh"\n' for name in ("resample", "doubled", "gather", "wide", "window"))
+INCLUDES = "".join(f'#include "{name}.cuh"\n' for name in HEADERS)
 
 
 @dataclass(frozen=True)

@@ -29,7 +29,7 @@ MODES = {
     2: ("nearest", "bilinear", "cubic", "area"),
     3: ("nearest", "trilinear", "cubic", "area"),
 }
-CHANNELS = (1, 2, 3, 4, 8, 16)
+CHANNELS = (1, 2, 3, 4, 6, 8, 12, 16)
 STARTS = (0, 8, 4, 2, 1)  # of input and output, within 16 bytes
 
 

@@ -316,9 +316,13 @@ class Function:
         source, target, params = args
         assert type(source) is int
         assert type(target) is int
-        assert isinstance(params, CPointer), type(params)
         size = _cuda.PARAMS.itemsize
         assert size == hosted.layout()[""][1]
+        if isinstance(params, np.ndarray):
+            assert params.size == 1
+            assert params.dtype == _cuda.ARGUMENT  # structured ones take CuPy long
+            params = CPointer(params.ctypes.data)
+        assert isinstance(params, CPointer), type(params)
         grid, block = tuple(map(int, grid)), tuple(map(int, block))
         assert len(grid) == len(block) == 3
         assert min(*grid, *block) >= 1

@@ -131,6 +131,76 @@ DOUBLED = [
 ]
 
 
+PIXELS = [
+    (mode, dtype, channels)
+    for mode, dtypes in {
+        "bilinear": ("float32", "float16", "bfloat16", "float64", "uint8", "int16"),
+        "cubic": ("float32", "float16", "float64", "uint8", "uint16"),
+        "linear": ("float16", "uint8"),
+        "trilinear": ("float32", "float16", "float64"),
+    }.items()
+    for dtype in dtypes
+    for channels in (1, 2, 3, 4, 6, 8, 12, 16)
+]
+
+
+@needs_fma_level
+@pytest.mark.parametrize("mode", ["linear", "bilinear", "cubic", "trilinear"])
+def test_whole_factor_2_of_pixels_has_the_same_bits(mode: str, world: standin.World) -> None:
+    rank = {"linear": 1, "trilinear": 3}.get(mode, 2)
+    keywords: dict[str, Any] = {"scale_factor": 2, "mode": mode, "layout": "N" + "DHW"[3 - rank :] + "C"}
+    calls = [
+        ((2, *(5, 6)[: rank - 1], width, channels), testing._dtype(dtype), keywords)
+        for own, dtype, channels in PIXELS
+        for width in (8, 6, 12)
+        if own == mode and testing._dtype(dtype) is not None
+    ]
+    compile_calls(calls)
+    doubled = 0
+    for shape, kind, _ in calls:
+        x = (np.random.default_rng(shape[-1]).normal(size=shape) * 50).astype(np.int64 if kind.kind in "iu" else float)
+        x = x.astype(kind)
+        want = upsample.interpolate(x, **keywords)
+        got = upsample.interpolate(standin.asarray(x), **keywords)
+        doubled += world.launches[-1].program.startswith("doubled")
+        assert compare.same_bits(got.get(), want), (shape, kind, world.launches[-1].program)
+        for before, after in ((0, -want.shape[-2] * channels_bytes(want) % 16), (8, 0), (kind.itemsize, 8)):
+            room, out = padded(want.shape, kind, before, after)
+            upsample.interpolate(standin.asarray(x), **keywords, out=out)
+            assert compare.same_bits(out.get(), want), (shape, kind, before, after, world.launches[-1].program)
+            out[...] = 0
+            assert not room.get().any()  # what lies between rows is as it was
+    assert doubled > len(calls) / 2
+
+
+def channels_bytes(x: Any) -> int:
+    return int(x.shape[-1] * x.itemsize)
+
+
+def padded(shape: tuple[int, ...], kind: Any, before: int, after: int) -> tuple[standin.ndarray, standin.ndarray]:
+    """Bytes, all 0, and an array of rows (W and channels) in them, so many bytes before and after each."""
+    pixel = shape[-1] * kind.itemsize
+    row = before + shape[-2] * pixel + after
+    room = standin.empty((int(np.prod(shape[:-2])) * row,), np.uint8)
+    room[...] = 0
+    strides = (*(row * int(np.prod(shape[i + 1 : -2])) for i in range(len(shape) - 2)), pixel, kind.itemsize)
+    return room, standin.ndarray(shape, kind, room.data + before, strides)
+
+
+@needs_fma_level
+def test_sums_of_a_few_taps_read_vectors_only_where_they_are(world: standin.World) -> None:
+    room = standin.asarray(np.random.default_rng(0).normal(size=2 * 8 * 8 * 4 + 2).astype(np.float32))
+    for skip in (0, 1, 2):
+        x = standin.ndarray((2, 8, 8, 4), np.float32, room.data + 4 * skip)
+        for keywords in ({"mode": "area"}, {"mode": "bilinear", "antialias": True}):
+            got = upsample.interpolate(x, scale_factor=0.5, layout="NHWC", **keywords)
+            want = upsample.interpolate(x.get(), scale_factor=0.5, layout="NHWC", **keywords)
+            assert compare.same_bits(got.get(), want)
+            program = world.launches[-1].program
+            assert program.startswith("gather")
+            assert program.endswith("VECTOR>") is (skip != 1)
+
+
 @pytest.fixture(scope="module")
 def doubled_programs() -> None:
     kinds = {dtype: testing._dtype(dtype) for _, dtype, _ in DOUBLED}
@@ -346,6 +416,8 @@ def test_many_planes_are_strided_over() -> None:
 
 BICUBIC: dict[str, Any] = {"scale_factor": 1.7, "mode": "bicubic"}
 DOUBLE: dict[str, Any] = {"scale_factor": 2, "mode": "bilinear"}
+PIXEL: dict[str, Any] = {"scale_factor": 2, "mode": "cubic", "layout": "NHWC"}
+PIXEL_OF_HALVES: dict[str, Any] = {"scale_factor": 2, "mode": "bilinear", "layout": "NHWC"}
 SMOOTH: dict[str, Any] = {"scale_factor": 0.7, "mode": "bilinear", "antialias": True}
 WORDS: dict[str, Any] = {"size": (13, 31), "mode": "bilinear"}
 AREA: dict[str, Any] = {"scale_factor": 0.4, "mode": "area"}
@@ -361,6 +433,8 @@ MUTATIONS = {
     "a sample too far right": (
         "doubled.cuh", "after[e] = clamp(i0 + COLS + e, p", "after[e] = clamp(i0 + COLS + e + 1, p", DOUBLE
     ),
+    "a channel too far right": ("doubled.cuh", "x[i + k * CH]", "x[i + k * CH + (CH > 1 && K == 4)]", PIXEL),
+    "pixels cut elsewhere": ("doubled.cuh", "4 * thread - 3 * i0", "(4 * thread - 3 * i0) / 2", PIXEL_OF_HALVES),
     "rows exchanged": ("doubled.cuh", "upper[v] = one_sum<D>(even", "upper[v] = one_sum<D>(odd", DOUBLE),
     "the wrong half of the weights": ("window.cuh", "u % 2 ? dot_high", "u % 2 ? dot_low", WORDS),
     "a word too far left": ("window.cuh", "(p.in_width >> 2) - 2) * 4", "(p.in_width >> 2) - 3) * 4", WORDS),
@@ -383,6 +457,10 @@ def test_a_wrong_kernel_is_seen(name: str, tmp_path: Path, monkeypatch: pytest.M
     x = np.random.default_rng(0).normal(size=(2, 2, 9, 16)).astype(np.float32)
     if arguments is WORDS:
         x = np.random.default_rng(0).integers(0, 256, x.shape).astype(np.uint8)
+    if arguments is PIXEL:
+        x = x.reshape(2, 6, 6, 8)
+    if arguments is PIXEL_OF_HALVES:
+        x = x.reshape(2, 8, 12, 3).astype(np.float16)
     if "flushed" in name:
         x = np.ldexp(x, -127).astype(np.float32)
     want = upsample.interpolate(x, **arguments)

@@ -44,8 +44,10 @@ GRID_LIMIT = 65535  # blocks along y and z
 BANDS = GRID_LIMIT * (THREADS // 32)  # threads along y: a block has at most 32 along x
 DEEPEST = 64  # threads of a block along z
 REGISTERS = {"VECTOR": 48, "other": 36, "copies": 24}  # of samples, weights and indices that a thread holds
+PIXEL_BYTES = 24  # of three channels that a thread stores: more leave gaps that the L2 cache is slow to fill
 RING_REGISTERS = 48  # the same where weights are parameters
 GATHER_REGISTERS = 72  # the same where nothing is kept from row to row
+GATHER_DEEP = 12  # of these, what a loop over planes takes
 GATHER_TAPS = 4  # along each axis: with more, passes through memory do less
 WAVE = 1024  # threads that a multiprocessor is given before rows per thread are raised
 
@@ -449,7 +451,7 @@ def columns_of(inner: int, width: int, ring: int) -> tuple[int, int]:
     if inner == 3:
         if width >= 4 and ring <= 3:
             return 0, 0  # of two taps, resample.cuh stores whole vectors, and is faster
-        columns = next((n for n in (8, 4, 2, 1) if 3 * n <= limit * 3 // 2 and 6 * n * width <= 24), 0)
+        columns = next((n for n in (8, 4, 2, 1) if 3 * n <= limit * 3 // 2 and 6 * n * width <= PIXEL_BYTES), 0)
         return columns, 3
     samples = next(n for n in (8, 4, 2, 1) if n <= min(limit, max(1, 8 // width)))
     if samples % inner == 0:  # whole pixels, 16 bytes of them made
@@ -497,7 +499,7 @@ class Gather(Step):
     def shape_of_thread(self, box: bool, taps: int, align: int) -> tuple[str, int]:
         """How a thread finds its samples, and how many it makes, from the registers that they take."""
         inner, width, words = self.before[4], self.width_in, SUMS[self.sums][1] // 4
-        limit = GATHER_REGISTERS - (12 if self.axes[0] is not None else 0)
+        limit = GATHER_REGISTERS - (GATHER_DEEP if self.axes[0] is not None else 0)
         own = 2 if box else 1 + taps * words  # a place along W, and its weights
         for n in (16, 8, 4, 2):
             whole = 8 <= n * width <= 16 and inner % n == 0 and align % (n * width) == 0
@@ -740,6 +742,14 @@ def argument_of(cupy: Any, params: Any) -> Any:
     return plain if pointer is None else pointer(plain.ctypes.data)
 
 
+def warm_key(x: Any, out: Any) -> tuple[Any, ...]:
+    """All of two arrays that a launch depends on, but their addresses past the alignment."""
+    return (
+        x.shape, x.strides, x.dtype, out.shape, out.strides, out.dtype, x.data.ptr & 15, out.data.ptr & 15,
+        x.data.device_id, out.data.device_id, type(x), type(out),
+    )  # fmt: skip
+
+
 class Warm(NamedTuple):
     """A call that was made: what it launched, and from where to where its arrays reach beside their addresses."""
 
@@ -819,6 +829,7 @@ class CudaKernel:
         try:
             source, target = x.data, out.data
             a, b, device = source.ptr, target.ptr, source.device_id
+            # this key is warm_key's, written out: a call costs as much as the look-up
             function, argument, grid, block, (first, end), (out_first, out_end), _ = self.warm[
                 x.shape, x.strides, x.dtype, out.shape, out.strides, out.dtype, a & 15, b & 15, device,
                 target.device_id, type(x), type(out),
@@ -837,10 +848,7 @@ class CudaKernel:
 
     def keep_warm(self, x: Any, out: Any, bound: Bound) -> None:
         """Remember a call of one launch for others like it."""
-        key = (
-            x.shape, x.strides, x.dtype, out.shape, out.strides, out.dtype, x.data.ptr & 15, out.data.ptr & 15,
-            x.data.device_id, out.data.device_id, type(x), type(out),
-        )  # fmt: skip
+        key = warm_key(x, out)
         if len(self.warm) >= 64:
             self.warm.clear()
         cuda = sys.modules["cupy"].cuda

@@ -29,6 +29,9 @@ CALLED void evaluate_weight(const axis_recipe &a, antialias_output &made, int32_
     forward_long_weights(&a, &made, k, k + 1, w, &scratch);
 }
 
+enum { SINGLE, CHANNELS, VECTOR };  /* MODE: how samples of a row are found; resample.cuh tells */
+enum { WEIGHTED, BOX };             /* FORM: sums of products, or means */
+
 template <class A, int K> struct record { enum { BYTES = K == 1 ? 4 : (K * sizeof(A) + 4 + 15) / 16 * 16 }; };
 
 template <class A> DEVICE A weight_of(uint32_t bits) { return (A)bits; }

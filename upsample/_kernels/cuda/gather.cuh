@@ -6,8 +6,7 @@
  * and so are the bits.
  */
 #pragma once
-#include "resample.cuh"
-#include "wide.cuh"
+#include "axis.cuh"
 
 /* Where an output's taps begin along an axis, how many there are, and their weights. */
 struct few_taps {
@@ -37,7 +36,8 @@ template <class A> struct divisor {
     DEVICE divisor(int32_t n) : count((A)n), inverse(0), exact(n > 0 && !(n & (n - 1)))
     {
         if constexpr (sizeof(A) == 8) inverse = double_of(0x7fe0000000000000u - bits_of(count));
-        else inverse = weight_of<A>(0x7f000000u - bits_of((float)n));
+        else if constexpr ((A)0.5 != 0) inverse = float_of(0x7f000000u - bits_of(count));
+        else exact = false;     /* integers are never divided */
     }
     DEVICE A operator()(A a) const { return exact ? times(a, inverse) : divided(a, count); }
 };

@@ -14,8 +14,6 @@
 #pragma once
 #include "axis.cuh"
 
-enum { SINGLE, CHANNELS, VECTOR };
-
 template <class D, class A, int V, int KD, int KH, int KW, int MODE, bool EVALUATE>
 DEVICE void resample(const char *in, char *out, const kernel_params &p)
 {

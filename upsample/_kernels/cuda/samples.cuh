@@ -113,11 +113,11 @@ template <class D, int V> struct words {
 
     /* The widest access that an address has which is a multiple of it. */
     static constexpr int UNIT = BYTES % 16 == 0 ? 16 : BYTES % 8 == 0 ? 8 : BYTES % 4 == 0 ? 4 : BYTES;
+    static_assert(UNIT <= 16 && (UNIT & (UNIT - 1)) == 0, "samples that are no words are read and written one by one");
 
     /* Reads them unit by unit, from an address that is a multiple of that. */
     DEVICE void read(const void *p)
     {
-        static_assert(UNIT <= 4 || UNIT % 8 == 0, "samples that are no words are read one by one");
         const char *from = (const char *)p;
 #pragma unroll
         for (int i = 0; i < BYTES / UNIT; i++, from += UNIT) {

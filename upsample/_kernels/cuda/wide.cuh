@@ -5,13 +5,11 @@
  * with the caller's D and H exchanged.  A thread makes V adjacent samples of `rows` output rows.
  *
  * Tables: `records` has {first, count} as int32 per output, `weights` as many of them per output as any has, in
- * the plan's type.  An output without taps is 0.  FORM: BOX adds and divides by the count.
+ * the plan's type.  An output without taps is 0.  With the FORM BOX samples are added, and divided by the count.
  * Without a table the taps are evaluated one by one, so that neither memory nor a limit depends on their number.
  */
 #pragma once
 #include "axis.cuh"
-
-enum { WEIGHTED, BOX };
 
 /* The taps of one output. */
 template <class A, int FORM, bool EVALUATE> struct wide_taps {
