@@ -24,8 +24,9 @@ ARCHS = ("sm_75", "sm_80", "sm_86", "sm_89", "sm_90", "sm_100", "sm_120")
 PER_PROGRAM = 20
 
 # What most calls run, by name: registers allowed, and instructions per output. The instructions are those of a budget
-# at which memory, not the issue of instructions, binds. Kernels of factor 2 may have a tenth more: with half as many
-# rows per thread as the budget was made for they have that, and were measured to be faster on an H100.
+# at which memory, not the issue of instructions, binds. Kernels of factor 2 may have a tenth more, copies and bytes a
+# fifth: with half as many rows per thread as the budget was made for they have that, and were measured to be faster
+# on an H100.
 HOT: dict[str, tuple[int, float | None]] = {
     "doubled<f32,float,2,1,0,2,2,4": (64, 10.5), "doubled<f32,float,2,1,0,4,4,4": (80, 18.2),
     "doubled<f32,float,2,1,2,2,2,4": (80, 25.6), "doubled<f16,float,4,1,2,2,2,4": (128, 23.7),

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import compare
+import nvrtc
 import pytest
 import report
 import standin
@@ -138,6 +139,7 @@ def test_everything_but_conformance_is_written(
     """On the stand-in, which only records: times mean nothing."""
     with standin.installed(run=False):
         prepare(monkeypatch)
+        monkeypatch.setattr(compare, "same_bits", lambda a, b: True)
         monkeypatch.setattr(report, "conformance", lambda *a: NOTHING)
         assert report.main(["--quick", "--out", str(tmp_path)]) == 0
     assert "stand-in 0" in capsys.readouterr().out
@@ -175,6 +177,21 @@ def test_conformance_compares_and_tells_what_differs(monkeypatch: pytest.MonkeyP
         assert made["other bits"] == []
         monkeypatch.setattr(compare, "same_bits", lambda a, b: False)
         assert len(report.conformance(4, 100, 2)["other bits"]) == len(some) + 2
+
+
+@needs_compiler
+def test_the_sanitizer_sees_every_kind_of_kernel() -> None:
+    with standin.installed() as world:
+        report.some_cases()
+    seen = {r.program.partition("<")[0] for r in world.launches}
+    assert seen == {
+        "doubled", "doubled_bytes", "doubled_copy", "doubled_pixels", "gather", "resample", "wide", "window_bytes"
+    }  # fmt: skip
+
+
+@pytest.mark.skipif(not nvrtc.version(), reason="the wheel nvidia-cuda-nvrtc-cu12 is not installed")
+def test_the_ceilings_kernels_compile() -> None:
+    assert nvrtc.compile_source(report.CEILINGS, "sm_90")
 
 
 def test_what_the_sanitizer_runs_is_found_anywhere(tmp_path: Path) -> None:
