@@ -112,6 +112,9 @@ typedef struct {
     v_end_fn part_end[ACC_COUNT][2];    /* weighted, box */
     /* the mean of h rows of w samples, `step` bytes apart */
     void (*mean[2])(void *dst, const void *src, int64_t step, int64_t h, int64_t w);
+    /* planes of n samples, each of one input sample times the weights of W and H, where these are not NULL */
+    void (*spread[2])(void *dst, int64_t to, const void *src, int64_t from, int64_t planes, int64_t n, const void *w,
+                      const void *h);
     copy_fn copy;
     /* two rows, or with d1 NULL one; `spare` has room for one where they are to be streamed */
     void (*copy_x2)(void *d0, void *d1, const void *src, const row_taps *t, int64_t size, void *spare);

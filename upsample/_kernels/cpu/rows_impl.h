@@ -520,6 +520,21 @@ DEFINE_SQUARE(f64)
 DEFINE_MEAN(f32)
 DEFINE_MEAN(f64)
 
+/* Planes of one sample each, times a weight of W and one of H: the adjoint of means. */
+#define DEFINE_SPREAD(T)                                                                                    \
+    static void spread_##T(void *dst, int64_t to, const void *src, int64_t from, int64_t planes, int64_t n, \
+                           const void *w, const void *h)                                                    \
+    {                                                                                                       \
+        for (int64_t o = 0; o < planes; o++) {                                                              \
+            T v = *(const T *)((const char *)src + o * from), *d = (T *)((char *)dst + o * to);             \
+            if (w) v *= *(const T *)w;                                                                      \
+            if (h) v *= *(const T *)h;                                                                      \
+            for (int64_t i = 0; i < n; i++) d[i] = v;                                                       \
+        }                                                                                                   \
+    }
+DEFINE_SPREAD(f32)
+DEFINE_SPREAD(f64)
+
 /* ---- the 8-bit integer scheme ------------------------------------------ */
 
 #define DEFINE_BYTES(T)                                                                                     \
@@ -799,6 +814,7 @@ static const row_table table = {
     .part = { long_f32, long_f64, long_u8, long_i8 },
     .part_end = { { v_end_f32, v_box_end_f32 }, { v_end_f64, v_box_end_f64 }, { long_end_u8, 0 }, { long_end_i8, 0 } },
     .mean = { plane_f32, plane_f64 },
+    .spread = { spread_f32, spread_f64 },
     .copy = copy_row,
     .copy_x2 = COPY_X2,
     .pack_bytes = window_bytes_needed,

@@ -60,6 +60,8 @@ cdef extern from "rows.h" nogil:
         part_fn part[4]
         v_end_fn part_end[4][2]
         void (*mean[2])(void *dst, const void *src, int64_t step, int64_t h, int64_t w) noexcept nogil
+        void (*spread[2])(void *dst, int64_t to, const void *src, int64_t from_, int64_t planes, int64_t n, const void *w,
+                          const void *h) noexcept nogil
         copy_fn copy
         void (*copy_x2)(void *d0, void *d1, const void *src, const row_taps *t, int64_t size, void *spare) noexcept nogil
         int64_t (*pack_bytes)(int acc, int32_t taps_max, int64_t outputs) noexcept nogil
@@ -124,6 +126,7 @@ cdef struct job:
     bint plain_h            # no D pass, and no output row has more taps than are summed in one call
     bint square             # two float taps along D and H each: four rows are summed at once
     bint mean               # every output is the mean of a plane
+    bint spread_planes      # `spread`, and of one channel, no volumes: whole planes are filled
     bint spread             # every output is its one input by the same weights: they are multiplied once and copied
     bint copies             # nearest: pixels of `sample * inner` bytes are copied
     int32_t dtype, acc, form

@@ -716,6 +716,12 @@ cdef void execute(const job *j, const char *x, const strides3 *sx, char *out, co
         for o in range(unit_lo, unit_hi):
             j.level.mean[j.acc](out + o * so.outer, x + o * sx.outer, sx.h, j.h.n, j.w.n)
         return
+    if j.spread_planes and so.h == j.w.m * j.sample and not so.stream and unit_lo % j.h.m == unit_hi % j.h.m == 0:
+        o = unit_lo // j.h.m
+        j.level.spread[j.acc](
+            out + o * so.outer, so.outer, x + o * sx.outer, sx.outer, unit_hi // j.h.m - o, j.h.m * j.w.m,
+            j.tile_taps[0].weights if j.w.has_pass else NULL, j.h.whole.weights if j.h.has_pass else NULL)
+        return
     rest -= y0 * j.d.m
     d = rest // (y1 - y0)
     y = y0 + rest % (y1 - y0)
@@ -1046,6 +1052,7 @@ def prepare(str dtype, int64_t sample, int64_t outer, int64_t inner, sizes, maps
         weight = <const char *>j.tile_taps[0].weights
         j.spread = one_weight(&j.w, j.tile_taps[0].count, weight) and (
             one_weight(&j.h, j.h.whole.count, j.h.whole.weights) and one_weight(&j.d, j.d.whole.count, j.d.whole.weights))
+        j.spread_planes = j.spread and inner == j.d.m == 1 and not j.d.has_pass and j.load == NULL and j.store == NULL
     # the longest input row of a tile
     j.line_bytes = 0
     if j.load != NULL and j.long_taps:
@@ -1131,7 +1138,7 @@ cdef str path_name(const job *j):
     if j.long_taps:
         return "taps in parts"
     if j.spread:
-        return "one weight"
+        return "one weight, planes filled where dense" if j.spread_planes else "one weight"
     if j.mean:
         return "means of planes"
     if j.pixels:
