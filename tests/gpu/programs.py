@@ -63,8 +63,8 @@ def plans() -> Iterator[Any]:
                     )  # fmt: skip
 
 
-def programs(starts: tuple[int, ...] = STARTS, multiprocessors: tuple[int, ...] = (0, 132)) -> set[cuda.Program]:
-    """The programs of all plans, for arrays that begin so within 16 bytes; 0 multiprocessors make all calls large."""
+def programs(starts: tuple[int, ...] = STARTS) -> set[cuda.Program]:
+    """The programs of all plans, for arrays that begin so within 16 bytes."""
     made = set()
     for plan in dict.fromkeys(plans()):
         if not plan.passes:
@@ -73,12 +73,11 @@ def programs(starts: tuple[int, ...] = STARTS, multiprocessors: tuple[int, ...] 
         for start in starts:
             if start % min(plan.dtype.itemsize, 8) and plan.dtype.itemsize > start:
                 continue
-            for count in multiprocessors:
-                made |= {x.program for x in kernel.launches((kernel.dense_in, kernel.dense_out, start, start), count)}
+            made |= {x.program for x in kernel.launches((kernel.dense_in, kernel.dense_out, start, start), 132)}
     return made
 
 
 def evaluated() -> set[cuda.Program]:
     """Programs that evaluate taps on the device."""
     with mock.patch.object(cuda, "TABLE_OUTPUTS", 0):
-        return {p for p in programs((0,), (132,)) if p.name.endswith("true>")}
+        return {p for p in programs((0,)) if p.name.endswith("true>")}

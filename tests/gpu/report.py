@@ -195,15 +195,24 @@ def ceilings(cupy: Any, size: int, repeats: int) -> dict[str, float]:
     return made
 
 
-def torch_gradient(g: Any, shape: tuple[int, ...], factor: float, mode: str) -> Any:
-    """PyTorch's gradient of the same call, from the gradient by the output, or None where it cannot be made."""
+def torch_on_gpu() -> Any:
+    """PyTorch, or None where it is not there or has no CUDA."""
     try:
         torch = importlib.import_module("torch")
-        if not torch.cuda.is_available():
-            return None
+        return torch if torch.cuda.is_available() else None
+    except (ImportError, RuntimeError):
+        return None
+
+
+def torch_gradient(g: Any, shape: tuple[int, ...], factor: float, mode: str) -> Any:
+    """PyTorch's gradient of the same call, from the gradient by the output, or None where it cannot be made."""
+    torch = torch_on_gpu()
+    if torch is None:
+        return None
+    try:
         tensor = torch.from_dlpack(g)
         operator = getattr(torch.ops.aten, f"upsample_{mode}2d_backward")
-    except (ImportError, RuntimeError, AttributeError):
+    except (RuntimeError, AttributeError):
         return None
     corners = () if mode == "nearest" else (False,)
     return lambda: operator(tensor, list(tensor.shape[2:]), list(shape), *corners, factor, factor)
@@ -211,15 +220,15 @@ def torch_gradient(g: Any, shape: tuple[int, ...], factor: float, mode: str) -> 
 
 def torch_call(x: Any, factor: float, mode: str, channels_last: bool) -> Any:
     """The same call of PyTorch on its own tensor, or None where it cannot be made."""
+    torch = torch_on_gpu()
+    if torch is None:
+        return None
     try:
-        torch = importlib.import_module("torch")
-        if not torch.cuda.is_available():
-            return None
         tensor = torch.from_dlpack(x)
         if channels_last:
             tensor = tensor.permute(0, -1, *range(1, tensor.ndim - 1))
         torch.nn.functional.interpolate(tensor, scale_factor=factor, mode=mode)
-    except (ImportError, RuntimeError, NotImplementedError):
+    except (RuntimeError, NotImplementedError):
         return None
     return lambda: torch.nn.functional.interpolate(tensor, scale_factor=factor, mode=mode)
 

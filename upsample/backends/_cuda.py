@@ -44,11 +44,11 @@ GRID_LIMIT = 65535  # blocks along y and z
 BANDS = GRID_LIMIT * (THREADS // 32)  # threads along y: a block has at most 32 along x
 DEEPEST = 64  # threads of a block along z
 REGISTERS = {"VECTOR": 48, "other": 36, "copies": 24}  # of samples, weights and indices that a thread holds
-PIXEL_BYTES = 24  # of three channels that a thread stores: more leave gaps that the L2 cache is slow to fill
 RING_REGISTERS = 48  # the same where weights are parameters
 GATHER_REGISTERS = 72  # the same where nothing is kept from row to row
 GATHER_DEEP = 12  # of these, what a loop over planes takes
 GATHER_TAPS = 4  # along each axis: with more, passes through memory do less
+PIXEL_BYTES = 24  # of three channels that a thread stores: more leave gaps that the L2 cache is slow to fill
 WAVE = 1024  # threads that a multiprocessor is given before rows per thread are raised
 
 # The parameters' NumPy twins of params.cuh.
@@ -332,7 +332,7 @@ class Fused(Step):
         inner, width, dtype, sums = self.before[4], self.width_in, self.dtype, SUMS.get(self.sums, ("", 0, ""))
         whole_words = self.windows and source.align % 4 == 0
         if self.doubles and not (whole_words and self.taps[2] == 4):  # four taps take fewer instructions there
-            made = self.launch_doubled(source, target, multiprocessors)
+            made = self.launch_doubled(source, target)
             if made is not None:
                 return made
         if whole_words:
@@ -369,7 +369,7 @@ class Fused(Step):
             and not self.evaluated
         )
 
-    def launch_doubled(self, source: Memory, target: Memory, multiprocessors: int) -> Launch | None:
+    def launch_doubled(self, source: Memory, target: Memory) -> Launch | None:
         inner, sums = self.before[4], SUMS.get(self.sums, ("", 0, ""))
         kd, kh, kw = self.taps
         ring = sums[1] // 4 * max(kd, 1) * (kw + 1 if kh else 1)
@@ -380,7 +380,7 @@ class Fused(Step):
         else:
             wide = self.width_in
             columns, channels = columns_of(inner, wide, ring)
-            if columns == 0 or (sums[1] > 4 and kd and inner > 1):  # the latter would spill
+            if sums[1] > 4 and kd and inner > 1:  # would spill
                 return None
             pieces = (
                 channels == 3 and wide == 2 and kw == 2 and kd == 0 and self.before[3] % 4 == 0 and target.align == 16
@@ -429,15 +429,14 @@ class Fused(Step):
         kd, kh, kw = self.taps
         ring = words * max(kd, 1) * max(kh, 1)
         own = 1 + (kw * words if kw > 1 else 0)
-        deep = 32 if kd == 4 else 48
-        limit = min(deep, REGISTERS["VECTOR"])
+        limit = 32 if kd == 4 else REGISTERS["VECTOR"]
         most = max(1, 16 // width)
         choices = [most >> i for i in range(most.bit_length())]
         for vector in choices:
             whole = inner > 1 and inner % vector == 0 and align % (vector * width) == 0 and not self.evaluated
             if whole and vector > 1 and vector * ring + own <= limit:
                 return "VECTOR", vector, vector * ring + own
-        limit = min(deep, REGISTERS["other" if self.sums else "copies"])
+        limit = min(limit, REGISTERS["other" if self.sums else "copies"])
         vector = next((v for v in choices if v * (ring + own) <= limit), 1)
         return ("SINGLE" if inner == 1 else "CHANNELS"), vector, vector * (ring + own)
 

@@ -78,3 +78,43 @@ template <class A, int K> DEVICE const char *record_at(const axis_params &a, int
 {
     return (const char *)a.records + (uint64_t)o * record<A, K>::BYTES;
 }
+
+/* The taps of one output in a table of any number of them: {first, count} as int32, and `taps` weights for each output in
+ * the plan's type. */
+template <class A> struct listed_taps {
+    typedef typename weight<A>::type W;
+    int32_t first, count;
+    const char *weights;
+
+    DEVICE listed_taps() {}
+    DEVICE listed_taps(const axis_params &a, int32_t o, int32_t taps)
+    {
+        const uint2 q = load<uint2>((const char *)a.records + (uint64_t)o * 8);
+        first = (int32_t)q.x;
+        count = (int32_t)q.y;
+        weights = (const char *)a.weights + (uint64_t)o * taps * sizeof(W);
+    }
+    DEVICE A weight_of(int32_t k) const { return (A)load<W>(weights + (uint64_t)k * sizeof(W)); }
+};
+
+/* KW taps of V samples of a row, each beginning at `first` along W: at once where all are `inside`, else within the row. */
+template <class D, class A, int V, int KW>
+DEVICE void read_taps(A (&tap)[V][KW], const typename D::S *from, const int32_t (&first)[V], const int32_t (&channel)[V],
+                      int32_t inner, bool inside, int32_t width)
+{
+    typedef typename D::S S;
+    if (inside) {
+#pragma unroll
+        for (int v = 0; v < V; v++)
+#pragma unroll
+            for (int k = 0; k < KW; k++)
+                tap[v][k] = D::template widen<A>(load<S>(from + (first[v] * inner + channel[v]) + k * inner));
+    } else {
+        const int32_t last = here(width - 1);
+#pragma unroll
+        for (int v = 0; v < V; v++)
+#pragma unroll
+            for (int k = 0; k < KW; k++)
+                tap[v][k] = D::template widen<A>(load<S>(from + (clamp(first[v] + k, last) * inner + channel[v])));
+    }
+}

@@ -46,8 +46,8 @@ template <class D, int CH, class A> DEVICE void widened(const typename D::S *fro
     }
 }
 
-/* Twice as many columns of CH samples each: whole pixels adjoin, some channels of one do not.  A
- * PIECE is the 16 bytes from word `left` on. */
+/* Twice as many columns of CH samples each: whole pixels adjoin, some channels of one do not.  A PIECE is the 16 bytes
+ * from word `left` on. */
 template <class D, int COLS, int CH, bool PIECE, class A>
 DEVICE void put(char *to, const A (&x)[2 * COLS * CH], int32_t inner, int32_t left)
 {
@@ -82,7 +82,8 @@ DEVICE void doubled_sums(const char *in, char *out, const kernel_params &p)
 {
     typedef typename D::S S;
     enum {
-        E = K / 2, V = 2 * COLS * CH, PLANES = KD > 1 ? KD : 1, REACH = KH ? E : 0, SLOTS = KH ? K + 1 : 1, ROWS = KH ? HALF : 1
+        E = K / 2, V = 2 * COLS * CH, PLANES = KD > 1 ? KD : 1, REACH = KH ? E : 0, SLOTS = KH ? K + 1 : 1, ROWS = KH ? HALF : 1,
+        EACH = PIECE ? 1 : COLS * CH    /* samples read at once: pieces begin anywhere */
     };
     const int32_t thread = (int32_t)(blockIdx.x * blockDim.x + threadIdx.x), inner = CH == 1 ? 1 : p.inner;
     const int32_t groups = CH == 1 || PIECE ? 1 : inner / CH, group = thread / groups;
@@ -107,7 +108,8 @@ DEVICE void doubled_sums(const char *in, char *out, const kernel_params &p)
 #pragma unroll
         for (int q = 0; q < PLANES; q++)
             plane[q] = here(at.from(in, p, clamp(deep + q, p.in_depth - 1)));
-        char *to = at.to(out, p) + (KH ? 2 : 1) * y0 * p.out_h + (PIECE ? (int64_t)8 * thread : (int64_t)2 * i0 * inner + channel) * sizeof(S);
+        const int64_t start = PIECE ? (int64_t)8 * thread : (int64_t)2 * i0 * inner + channel;
+        char *to = at.to(out, p) + (KH ? 2 : 1) * y0 * p.out_h + start * sizeof(S);
 
         A ring[PLANES][SLOTS][V];
 #pragma unroll
@@ -117,11 +119,8 @@ DEVICE void doubled_sums(const char *in, char *out, const kernel_params &p)
             for (int q = 0; q < PLANES; q++) {
                 const S *from = (const S *)at_row(plane[q], row, (int32_t)p.in_h);
                 A x[(COLS + 2 * E) * CH];
-                if constexpr (PIECE) {
 #pragma unroll
-                    for (int i = 0; i < COLS * CH; i++) x[E * CH + i] = D::template widen<A>(load<S>(from + centre + i));
-                } else
-                    widened<D, COLS * CH>(from + centre, x + E * CH);
+                for (int i = 0; i < COLS * CH; i += EACH) widened<D, EACH>(from + centre + i, x + E * CH + i);
 #pragma unroll
                 for (int e = 0; e < E; e++) {
                     widened<D, CH>(from + before[e], x + e * CH);

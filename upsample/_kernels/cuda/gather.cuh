@@ -1,31 +1,12 @@
 /* All passes in one kernel where outputs have a few taps, not all as many: area, antialias, gradients.
  *
- * In: tables as of wide.cuh, for H and W and with DEEP for D; KW, at least the taps along W, is 2 or 4.  A thread makes V
+ * In: tables of `listed_taps`, for H and W and with DEEP for D; KW, at least the taps along W, is 2 or 4.  A thread makes V
  * adjacent samples of `rows` output rows, each from all of its taps: nothing is kept from row to row, and nothing between
  * passes goes through memory.  What W asks for stays in registers.  FORM and MODE are those of wide.cuh and resample.cuh,
  * and so are the bits.
  */
 #pragma once
 #include "axis.cuh"
-
-/* Where an output's taps begin along an axis, how many there are, and their weights. */
-struct few_taps {
-    int32_t first, count;
-    const char *weights;
-
-    DEVICE few_taps(const axis_params &a, int32_t o, int32_t taps, int32_t size)
-    {
-        const uint2 q = load<uint2>((const char *)a.records + (uint64_t)o * 8);
-        first = (int32_t)q.x;
-        count = (int32_t)q.y;
-        weights = (const char *)a.weights + (int64_t)o * taps * size;
-    }
-    template <class A, int FORM> DEVICE A weight_of(int32_t k) const
-    {
-        typedef typename weight<A>::type W;
-        return FORM == BOX || k >= count ? (A)0 : (A)load<W>(weights + k * sizeof(W));
-    }
-};
 
 /* The quotient by a number of taps; of a power of two it is a product, and has the same bits. */
 template <class A> struct divisor {
@@ -66,11 +47,16 @@ template <class D, class A, int V, int FORM> struct running_sum {
     }
 };
 
+/* The weight of tap k, 0 beyond the last; means have none. */
+template <int FORM, class A> DEVICE A weight_at(const listed_taps<A> &t, int32_t k)
+{
+    return FORM == BOX || k >= t.count ? (A)0 : t.weight_of(k);
+}
+
 template <class D, class A, int V, bool DEEP, int KW, int FORM, int MODE>
 DEVICE void gather(const char *in, char *out, const kernel_params &p)
 {
     typedef typename D::S S;
-    typedef typename weight<A>::type W;
     enum { VX = MODE == VECTOR ? 1 : V };
     const int32_t j0 = (int32_t)(blockIdx.x * blockDim.x + threadIdx.x) * V;
     const int32_t y0 = (int32_t)(blockIdx.y * blockDim.y + threadIdx.y) * p.rows;
@@ -86,14 +72,14 @@ DEVICE void gather(const char *in, char *out, const kernel_params &p)
     for (int v = 0; v < VX; v++) {
         const int32_t j = j0 + v < p.row ? j0 + v : p.row - 1;
         const int32_t x = MODE == SINGLE ? j : j / inner;
-        const few_taps t(p.w, x, p.taps_w, sizeof(W));
+        const listed_taps<A> t(p.w, x, p.taps_w);
         first[v] = t.first;
         channel[v] = MODE == SINGLE ? 0 : j - x * inner;
         count[v] = t.count;
         by[v] = divisor<A>(t.count);
         inside = inside && t.first >= 0 && t.first + KW <= p.in_width;
 #pragma unroll
-        for (int k = 0; k < KW; k++) wx[v][k] = t.template weight_of<A, FORM>(k);
+        for (int k = 0; k < KW; k++) wx[v][k] = weight_at<FORM>(t, k);
     }
     const int32_t whole = here(p.row - j0 >= V && p.align >= words<D, V>::BYTES);
 
@@ -109,20 +95,8 @@ DEVICE void gather(const char *in, char *out, const kernel_params &p)
 #pragma unroll
                 for (int v = 0; v < V; v++) tap[v][k] = x.template get<A>(v);
             }
-        } else if (inside) {
-#pragma unroll
-            for (int v = 0; v < V; v++)
-#pragma unroll
-                for (int k = 0; k < KW; k++)
-                    tap[v][k] = D::template widen<A>(load<S>(from + (first[v] * inner + channel[v]) + k * inner));
-        } else {
-            const int32_t last = here(p.in_width - 1);
-#pragma unroll
-            for (int v = 0; v < V; v++)
-#pragma unroll
-                for (int k = 0; k < KW; k++)
-                    tap[v][k] = D::template widen<A>(load<S>(from + (clamp(first[v] + k, last) * inner + channel[v])));
-        }
+        } else
+            read_taps<D>(tap, from, first, channel, inner, inside, p.in_width);
 #pragma unroll
         for (int v = 0; v < V; v++) {
             const int32_t n = count[v % VX];
@@ -142,7 +116,7 @@ DEVICE void gather(const char *in, char *out, const kernel_params &p)
         }
     };
     /* an input plane, resampled along W and H: two rows are on their way at a time */
-    auto read_plane = [&](const char *plane, const few_taps &h, running_sum<D, A, V, FORM> &sum) {
+    auto read_plane = [&](const char *plane, const listed_taps<A> &h, running_sum<D, A, V, FORM> &sum) {
 #pragma unroll
         for (int v = 0; v < V; v++) sum.a[v] = 0;
 #pragma unroll 1
@@ -150,8 +124,8 @@ DEVICE void gather(const char *in, char *out, const kernel_params &p)
             A upper[V], lower[V];
             read_row(plane, h.first + k, upper);
             read_row(plane, h.first + (k + 1 < h.count ? k + 1 : k), lower);
-            sum.add(k, h.template weight_of<A, FORM>(k), upper);
-            if (k + 1 < h.count) sum.add(k + 1, h.template weight_of<A, FORM>(k + 1), lower);
+            sum.add(k, weight_at<FORM>(h, k), upper);
+            if (k + 1 < h.count) sum.add(k + 1, weight_at<FORM>(h, k + 1), lower);
         }
         sum.end(h.count, p.shift_h);
     };
@@ -161,17 +135,17 @@ DEVICE void gather(const char *in, char *out, const kernel_params &p)
         char *to = at.to(out, p) + y0 * p.out_h + (int64_t)j0 * sizeof(S);
 #pragma unroll 1
         for (int32_t y = y0; y < y1; y++) {
-            const few_taps h(p.h, y, p.taps_h, sizeof(W));
+            const listed_taps<A> h(p.h, y, p.taps_h);
             running_sum<D, A, V, FORM> sum;
             if constexpr (DEEP) {
-                const few_taps d(p.d, at.d, p.taps_d, sizeof(W));
+                const listed_taps<A> d(p.d, at.d, p.taps_d);
                 running_sum<D, A, V, FORM> planes;
 #pragma unroll
                 for (int v = 0; v < V; v++) planes.a[v] = 0;
 #pragma unroll 1
                 for (int32_t k = 0; k < d.count; k++) {
                     read_plane(at.from(in, p, clamp(d.first + k, p.in_depth - 1)), h, sum);
-                    planes.add(k, d.template weight_of<A, FORM>(k), sum.a);
+                    planes.add(k, weight_at<FORM>(d, k), sum.a);
                 }
                 planes.end(d.count, p.shift_d);
                 sum = planes;

@@ -88,22 +88,8 @@ DEVICE void resample(const char *in, char *out, const kernel_params &p)
                         if (KW == 1) {
 #pragma unroll
                             for (int v = 0; v < V; v++) tap[v][0] = D::template widen<A>(load<S>(from + first[v % VX]));
-                        } else if (inside) {
-#pragma unroll
-                            for (int v = 0; v < V; v++)
-#pragma unroll
-                                for (int k = 0; k < KW; k++)
-                                    tap[v][k] = D::template widen<A>(
-                                        load<S>(from + (first[v % VX] * inner + channel[v % VX]) + k * inner));
-                        } else {
-                            const int32_t last = here(p.in_width - 1);
-#pragma unroll
-                            for (int v = 0; v < V; v++)
-#pragma unroll
-                                for (int k = 0; k < KW; k++)
-                                    tap[v][k] = D::template widen<A>(
-                                        load<S>(from + (clamp(first[v % VX] + k, last) * inner + channel[v % VX])));
-                        }
+                        } else
+                            read_taps<D>(tap, from, first, channel, inner, inside, p.in_width);
 #pragma unroll
                         for (int v = 0; v < V; v++)
                             made[v] = one_sum<D>(tap[v], wx[v % VX], p.shift_w);

@@ -4,18 +4,18 @@
  * (the kernel's outputs are `row` long, inner samples for each), or, with ROWS, a sum of whole rows: H, or D
  * with the caller's D and H exchanged.  A thread makes V adjacent samples of `rows` output rows.
  *
- * Tables: `records` has {first, count} as int32 per output, `weights` as many of them per output as any has, in
- * the plan's type.  An output without taps is 0.  With the FORM BOX samples are added, and divided by the count.
- * Without a table the taps are evaluated one by one, so that neither memory nor a limit depends on their number.
+ * Tables are those of `listed_taps`.  An output without taps is 0.  With the FORM BOX samples are added, and divided by
+ * the count.  Without a table the taps are evaluated one by one, so that neither memory nor a limit depends on their
+ * number.
  */
 #pragma once
 #include "axis.cuh"
 
 /* The taps of one output. */
-template <class A, int FORM, bool EVALUATE> struct wide_taps {
-    typedef typename weight<A>::type W;
-    int32_t first, count;
-    const char *weights;
+template <class A, int FORM, bool EVALUATE> struct wide_taps : listed_taps<A> {
+    using typename listed_taps<A>::W;
+    using listed_taps<A>::first;
+    using listed_taps<A>::count;
     antialias_output made;
     W few[4];
 
@@ -27,12 +27,8 @@ template <class A, int FORM, bool EVALUATE> struct wide_taps {
             made = evaluate_long(a.recipe, o);
             first = (int32_t)(made.lo - a.recipe.in_start);
             count = made.count;
-        } else {
-            const uint2 q = load<uint2>((const char *)a.records + (uint64_t)o * 8);
-            first = (int32_t)q.x;
-            count = (int32_t)q.y;
-            weights = (const char *)a.weights + (uint64_t)o * taps * sizeof(W);
-        }
+        } else
+            *(listed_taps<A> *)this = listed_taps<A>(a, o, taps);
     }
     DEVICE A weight_of(const axis_params &a, int32_t k)
     {
@@ -43,7 +39,7 @@ template <class A, int FORM, bool EVALUATE> struct wide_taps {
             evaluate_weight(a.recipe, made, k, &w);
             return (A)w;
         }
-        return (A)load<W>(weights + (uint64_t)k * sizeof(W));
+        return listed_taps<A>::weight_of(k);
     }
 };
 
