@@ -1,190 +1,261 @@
-"""Only what setuptools needs code for: the extensions, a library per SIMD level, OpenMP.
+"""Only what setuptools needs code for: three extensions, and the row primitives once per SIMD level.
 
-Metadata lives in pyproject.toml.
+Metadata lives in pyproject.toml.  Everything that depends on the processor or on OpenMP is asked of the compiler that
+setuptools will run, never of the machine that runs it, so that cross builds are right.
 """
 
-import glob
+import hashlib
 import os
-import platform
+import re
 import shutil
 import subprocess
 import sys
 import sysconfig
 import tempfile
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 
 from setuptools import Extension, setup
-from setuptools.command.build_clib import build_clib
 from setuptools.command.build_ext import build_ext
+from setuptools.modified import newer_group
 
 KERNELS = "upsample/_kernels/cpu"
 INCLUDE = "upsample/include"
-HEADERS = sorted(glob.glob(f"{KERNELS}/*.h") + glob.glob(f"{INCLUDE}/*.h"))
+OBJECTS = "build/objects"  # kept between builds of any kind
 WINDOWS = sys.platform == "win32"
 
 # No contraction: a fused multiply-add stands only where the sources write one.
-FLAGS = ["-O3", "-std=gnu11", "-ffp-contract=off", "-fno-math-errno", "-fno-trapping-math"]
-CFLAGS = os.environ.get("CFLAGS", "").split()
-if "-g" not in CFLAGS:
-    FLAGS.append("-g0")  # debug information would be two thirds of the wheel
-FLAGS += [flag for flag in CFLAGS if flag in ("-O0", "-O1")]  # sanitizers take minutes a file at -O3
+FLAGS = [
+    "-O3", "-std=gnu11", "-ffp-contract=off", "-fno-math-errno", "-fno-trapping-math", "-fvisibility=hidden",
+]  # fmt: skip
+# The longest to compile first: the others fill the time that is left.
 LEVELS = {
-    "baseline": [],
-    "avx2": ["-mavx2", "-mfma", "-mf16c", "-mbmi2"],
     "avx512": [
         "-mavx512f", "-mavx512bw", "-mavx512vl", "-mavx512dq", "-mavx512vbmi", "-mavx2", "-mfma", "-mf16c", "-mbmi2",
         "-mprefer-vector-width=512",
     ],
+    "avx2": ["-mavx2", "-mfma", "-mf16c", "-mbmi2"],
+    "baseline": [],
 }  # fmt: skip
+CFLAGS = os.environ.get("CFLAGS", "").split()
+if "-g" not in CFLAGS:
+    FLAGS.append("-g0")  # debug information would be two thirds of the wheel
+FLAGS += [flag for flag in CFLAGS if flag in ("-O0", "-O1")]  # sanitizers take minutes a file at -O3
+# They change sums, and gcc links code that flushes subnormals to zero in the whole process.
+UNSAFE_MATH = re.compile(r"-Ofast|-f(fast-math|unsafe-math-optimizations|finite-math-only|associative-math|reciprocal-math"
+                         r"|no-signed-zeros)")  # fmt: skip
+# One file for every CPython from this version on; a free-threaded one has no such interface yet.
+LIMITED_API = None if sysconfig.get_config_var("Py_GIL_DISABLED") or sys.implementation.name != "cpython" else (3, 11)
 
-PROBE = """
-#include <stdio.h>
-#ifdef _OPENMP
+OPENMP_PROGRAM = """
 #include <omp.h>
-#endif
 int main(void)
 {
     int count = 0;
-#ifdef _OPENMP
     #pragma omp parallel num_threads(2) reduction(+ : count)
     count += 1;
-#endif
-    printf("%d", count);
-    return 0;
+    return count == 2 ? 0 : 1;
 }
 """
+OPENMP_SPELLINGS = (["-fopenmp"], ["-fopenmp"]), (["-Xpreprocessor", "-fopenmp"], ["-lomp"])  # the second is Apple's
 
 
-def compiler():
-    """The C compiler command that the extensions are built with."""
-    if WINDOWS:
-        return ["clang"]
-    return (os.environ.get("CC") or sysconfig.get_config_var("CC") or "cc").split()
+def say(text):
+    print(f"upsample: {text}", flush=True)
 
 
-def flags_for(flags):
-    """GNU-style flags as the build's compiler spells them."""
-    return [f"/clang:{flag}" for flag in flags] if WINDOWS else flags
+def end(text):
+    raise SystemExit(f"upsample: {text}")
 
 
-def use_clang_cl(command):
-    """On Windows the sources need clang (128-bit integers, GNU attributes), so clang-cl replaces cl."""
-    if not WINDOWS:
-        return []
-    clang = shutil.which("clang-cl")
-    if clang is None:
-        raise SystemExit("upsample: building on Windows needs clang-cl: install LLVM and put it on PATH")
-    command.compiler.initialize()
-    command.compiler.cc = clang
-    found = subprocess.run(["clang", "--print-libgcc-file-name", "--rtlib=compiler-rt"], capture_output=True, text=True)
-    return [found.stdout.strip()]
+class Toolchain:
+    """What the compiler that setuptools is about to run makes, and the flags that it takes."""
 
+    def __init__(self, compiler):
+        if WINDOWS:
+            self.compile, self.link = ["clang"], ["clang"]
+        else:
+            for name in ("compiler", "compiler_so", "linker_so", "linker_exe"):
+                setattr(compiler, name, self.safe(getattr(compiler, name)))
+            self.compile, self.link = compiler.compiler_so, compiler.linker_exe
+        self.architectures = re.findall(r"-arch (\S+)", " ".join(self.compile)) or [None]
+        self.macros = {name: self.ask(name) for name in self.architectures}
+        for macros in self.macros.values():
+            if "__SIZEOF_INT128__" not in macros:
+                end(f"`{self.compile[0]}` makes code for a processor without 128-bit integers; a 64-bit one is needed")
+            if "__FAST_MATH__" in macros or macros.get("__FINITE_MATH_ONLY__") == "1":
+                end(f"`{' '.join(self.compile)}` changes floating-point sums: build without -ffast-math and its kin")
 
-def works(flags, run=False):
-    """Whether a small program compiles with the flags (and, with `run`, starts two OpenMP threads)."""
-    with tempfile.TemporaryDirectory() as folder:
-        source, program = os.path.join(folder, "probe.c"), os.path.join(folder, "probe")
-        with open(source, "w") as f:
-            f.write(PROBE)
+    @staticmethod
+    def safe(command):
+        refused = [word for word in command if UNSAFE_MATH.fullmatch(word)]
+        if refused:
+            say(f"{' '.join(refused)} is left out: results would change, here and elsewhere in the process")
+        return [word for word in command if word not in refused]
+
+    def ask(self, architecture):
+        """The macros that the compiler defines."""
+        # (of several targets it can tell one at a time)
+        words = iter(self.compile)
+        command = [word for word in words if word != "-arch" or not next(words)]
+        command += ["-arch", architecture] if architecture else []
         try:
-            command = [*compiler(), source, "-o", program, *flags]
-            subprocess.run(command, check=True, capture_output=True, timeout=120)
-            if run:
-                said = subprocess.run([program], check=True, capture_output=True, timeout=60).stdout
-                return int(said) >= 2
-        except (OSError, ValueError, subprocess.SubprocessError):
-            return False
-    return True
+            text = subprocess.run([*command, "-dM", "-E", "-x", "c", os.devnull], check=True, capture_output=True, text=True)
+        except OSError:
+            end(
+                f"building needs a C compiler, and there is no `{command[0]}`: install gcc or clang (on Debian: apt install "
+                "gcc), or name yours in the variable CC, then try again"
+            )
+        except subprocess.CalledProcessError as error:
+            end(f"`{' '.join(command)}` does not compile: {error.stderr.strip()}")
+        return dict(re.findall(r"#define (\w+) (.*)", text.stdout))
+
+    def flags(self, level):
+        """Flags of a SIMD level, or an empty list where no target has it."""
+        x86 = [name for name, macros in self.macros.items() if "__x86_64__" in macros]
+        flags = LEVELS[level]
+        if not flags or not x86:
+            return []
+        if x86 != self.architectures:
+            flags = [word for flag in flags for word in (f"-Xarch_{x86[0]}", flag)]
+        if not self.builds("int main(void) { return 0; }", flags):
+            say(f"the compiler lacks {' '.join(flags)}; SIMD level {level} is left out")
+            return []
+        return flags
+
+    def builds(self, program, flags, libraries=(), run=False):
+        """Whether a program can be built and, with `run`, returns 0; one for another machine need only be built."""
+        with tempfile.TemporaryDirectory() as folder:
+            source, made, result = (os.path.join(folder, name) for name in ("probe.c", "probe.o", "probe"))
+            Path(source).write_text(program)
+            try:
+                subprocess.run([*self.compile, *flags, "-c", source, "-o", made], check=True, capture_output=True)
+                if not run:
+                    return True
+                subprocess.run([*self.link, made, "-o", result, *libraries], check=True, capture_output=True)
+            except (OSError, subprocess.CalledProcessError):
+                return False
+            if "_PYTHON_HOST_PLATFORM" in os.environ:
+                return True
+            try:
+                return subprocess.run([result], capture_output=True, timeout=60).returncode == 0
+            except subprocess.TimeoutExpired:
+                return False
+            except OSError:  # it cannot be started here
+                return True
+
+    def openmp(self):
+        """Flags to compile and to link with; empty where calls run on one thread."""
+        wanted = os.environ.get("UPSAMPLE_BUILD_OPENMP", "")
+        if wanted not in ("", "0", "1"):
+            end(f"UPSAMPLE_BUILD_OPENMP must be 0 (without) or 1 (required), got {wanted!r}")
+        if wanted == "0" or (WINDOWS and not wanted):
+            say("built without OpenMP; calls will run on one thread")
+            return [], []
+        for flags, libraries in OPENMP_SPELLINGS:
+            if self.builds(OPENMP_PROGRAM, flags, libraries, run=True):
+                say(f"OpenMP works with {' '.join(flags)}; calls will use several threads")
+                return flags, libraries
+        text = (
+            f"`{' '.join(self.compile)} -fopenmp` does not build a working program; install your compiler's OpenMP library "
+            "(libgomp for gcc, libomp for clang)"
+        )
+        if wanted:
+            end(f"{text}, or leave UPSAMPLE_BUILD_OPENMP unset")
+        say(f"{text} and build again for threads; calls will run on one")
+        return [], []
 
 
-def openmp_flags():
-    if os.environ.get("UPSAMPLE_BUILD_OPENMP") == "0":
-        print("upsample: OpenMP switched off by UPSAMPLE_BUILD_OPENMP=0; calls will run on one thread")
-        return []
-    if WINDOWS:
-        print("upsample: OpenMP is not used on Windows; calls will run on one thread")
-        return []
-    if works(["-fopenmp"], run=True):
-        print("upsample: OpenMP works with -fopenmp; calls will use several threads")
-        return ["-fopenmp"]
-    print(
-        f"upsample: `{' '.join(compiler())} -fopenmp` does not build a working program; calls will run on one thread. "
-        "Install your compiler's OpenMP library (libgomp for gcc, libomp for clang) and build again for threads."
-    )
-    return []
+def levels_wanted():
+    """All SIMD levels, or those that a quick build names."""
+    wanted = os.environ.get("UPSAMPLE_BUILD_LEVELS", "").replace(",", " ").split() or list(LEVELS)
+    unknown = [name for name in wanted if name not in LEVELS]
+    if unknown:
+        end(f"UPSAMPLE_BUILD_LEVELS may name {', '.join(LEVELS)}, got {', '.join(unknown)}")
+    return wanted
 
 
-def level_flags(name):
-    x86 = platform.machine().lower() in ("x86_64", "amd64") and "arm64" not in os.environ.get("ARCHFLAGS", "")
-    flags = LEVELS[name]
-    if not flags or not x86:
-        return []
-    if not works(flags):
-        print(f"upsample: the compiler lacks {' '.join(flags)}; SIMD level {name} is left out")
-        return []
-    return flags
-
-
-class BuildLibraries(build_clib):
-    """Static libraries that end up in shared objects, rebuilt when a header changes."""
-
-    def build_libraries(self, libraries):
-        use_clang_cl(self)
-        for _, info in libraries:
-            info["obj_deps"] = {"": HEADERS}
-        with ThreadPoolExecutor(os.cpu_count()) as pool:  # one compiler each
-            list(pool.map(lambda library: super(BuildLibraries, self).build_libraries([library]), libraries))
+def includes(path):
+    """A source and every file of ours that it includes."""
+    found, todo = {path}, [path]
+    while todo:
+        for name in re.findall(r'^\s*#\s*include "([^"]+)"', Path(todo.pop()).read_text(errors="replace"), re.MULTILINE):
+            for folder in (KERNELS, INCLUDE):
+                header = f"{folder}/{name}"
+                if header not in found and os.path.exists(header):
+                    found.add(header)
+                    todo.append(header)
+    return sorted(found)
 
 
 class BuildExtensions(build_ext):
-    """Extensions, with the compiler that the libraries were built with."""
+    """Compiles every source to an object of its own, several at a time, where a file that it includes has changed."""
 
     def build_extensions(self):
-        objects = use_clang_cl(self)
-        for extension in self.extensions:
-            extension.extra_objects += objects
-        self.parallel = self.parallel or os.cpu_count()
+        import numpy
+        from Cython.Build import cythonize
+
+        runtime = self.use_clang_cl() if WINDOWS else []
+        tools = Toolchain(self.compiler)
+        openmp, libraries = tools.openmp()
+        wanted = levels_wanted()
+        common = [KERNELS, INCLUDE, numpy.get_include()]
+        macros = [("NPY_NO_DEPRECATED_API", "NPY_1_7_API_VERSION")]
+        if LIMITED_API:
+            macros += [("CYTHON_LIMITED_API", "1"), ("Py_LIMITED_API", "0x{:02x}{:02x}0000".format(*LIMITED_API))]
+        with ThreadPoolExecutor(self.parallel or os.cpu_count()) as pool:
+            rows = [
+                pool.submit(self.object, f"{KERNELS}/rows_{name}.c", FLAGS + tools.flags(name),
+                            [] if name in wanted else [("ROWS_LEFT_OUT", None)], [KERNELS])
+                for name in LEVELS
+            ]  # fmt: skip
+            made = []
+            # (translated here while the first are compiled)
+            for extension in cythonize(self.extensions, language_level=3, quiet=True):
+                # nothing of what is slow at -O1 is called for each sample
+                flags = FLAGS + (openmp if extension.name.endswith("skeleton") else ["-O1"])
+                version = f"numpy {numpy.__version__}"
+                made.append(pool.submit(self.object, extension.sources[0], flags, macros, common, version))
+        for extension, built in zip(self.extensions, made, strict=True):
+            kernels = extension.name.endswith("skeleton")
+            extension.sources = []
+            extension.extra_objects = [built.result(), *([row.result() for row in rows] if kernels else []), *runtime]
+            extension.extra_link_args = libraries if kernels else []
+            extension.libraries = [] if WINDOWS else ["m"]
+            extension.depends = extension.extra_objects
         super().build_extensions()
 
+    def object(self, source, flags, macros, include_dirs, version=""):
+        """The object file of a source, in a folder that tells how it was compiled."""
+        if WINDOWS:
+            flags = [f"/clang:{flag}" for flag in flags]
+        command = [getattr(self.compiler, "compiler_so", "clang-cl"), flags, macros, sysconfig.get_path("include"), version]
+        folder = os.path.join(OBJECTS, hashlib.sha256(repr(command).encode()).hexdigest()[:12])
+        (name,) = self.compiler.object_filenames([source], output_dir=folder)
+        if self.force or newer_group(includes(source), name):
+            self.compiler.compile(
+                [source], output_dir=folder, macros=macros, include_dirs=include_dirs, debug=self.debug, extra_postargs=flags
+            )
+        return name
 
-def extensions():
-    import numpy
-    from Cython.Build import cythonize
-
-    openmp = openmp_flags()
-    common = {
-        "include_dirs": [KERNELS, INCLUDE, numpy.get_include()],
-        "define_macros": [("NPY_NO_DEPRECATED_API", "NPY_1_7_API_VERSION")],
-        "depends": HEADERS,
-    }
-    return cythonize(
-        [
-            Extension("upsample._axismap", ["upsample/_axismap.pyx"], extra_compile_args=flags_for(FLAGS), **common),
-            Extension(
-                "upsample._kernels.cpu.skeleton",
-                [f"{KERNELS}/skeleton.pyx"],
-                extra_compile_args=flags_for(FLAGS) + openmp,
-                extra_link_args=openmp,
-                **common,
-            ),
-            Extension("upsample._capi", ["upsample/_capi.pyx"], extra_compile_args=flags_for(FLAGS), **common),
-        ],
-        language_level=3,
-    )
+    def use_clang_cl(self):
+        """The sources need clang (128-bit integers, GNU attributes), so clang-cl replaces cl."""
+        clang = shutil.which("clang-cl")
+        if clang is None:
+            end("building on Windows needs clang-cl: install LLVM and put it on PATH")
+        self.compiler.initialize()
+        self.compiler.cc = clang
+        found = subprocess.run(["clang", "--print-libgcc-file-name", "--rtlib=compiler-rt"], capture_output=True, text=True)
+        return [found.stdout.strip()]
 
 
+limited = {"py_limited_api": LIMITED_API is not None}
 setup(
-    ext_modules=extensions(),
-    libraries=[
-        (
-            f"upsample_rows_{name}",
-            {
-                "sources": [f"{KERNELS}/rows_{name}.c"],
-                "include_dirs": [KERNELS],
-                "cflags": flags_for(FLAGS + level_flags(name)),
-            },
-        )
-        for name in LEVELS
+    ext_modules=[
+        Extension("upsample._kernels.cpu.skeleton", [f"{KERNELS}/skeleton.pyx"], **limited),
+        Extension("upsample._axismap", ["upsample/_axismap.pyx"], **limited),
+        Extension("upsample._capi", ["upsample/_capi.pyx"], **limited),
     ],
-    cmdclass={"build_clib": BuildLibraries, "build_ext": BuildExtensions},
+    options={"bdist_wheel": {"py_limited_api": "cp{}{}".format(*LIMITED_API)}} if LIMITED_API else {},
+    cmdclass={"build_ext": BuildExtensions},
 )

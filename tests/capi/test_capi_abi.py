@@ -233,7 +233,7 @@ def test_a_module_of_version_1_0_runs_with_a_library_of_1_1(tmp_path: Path) -> N
     header = source / "upsample" / "include" / "upsample.h"
     header.write_text(appended(header.read_text(encoding="utf-8")), encoding="utf-8")
     building.run([sys.executable, "-m", "cython", "-3", "upsample/_capi.pyx", "-o", "capi.c"], source)
-    (module,) = (site / "upsample").glob(f"_capi{building.SUFFIX}")
+    module = site / "upsample" / Path(str(importlib.util.find_spec("upsample._capi").origin)).name
     module.unlink()
     building.run(
         [building.compiler(), "-O1", "-fPIC", "-shared", "-w", f"-I{source / skeleton}", f"-I{header.parent}",

@@ -1,7 +1,8 @@
-/* The row primitives at level avx2; an empty level where the compiler was not told to make one. */
+/* The row primitives at level avx2; an empty level where the compiler was not told to make one, or the
+ * build left it out. */
 #include "rows.h"
 
-#ifdef __AVX2__
+#if defined(__AVX2__) && !defined(ROWS_LEFT_OUT)
 #define ROWS_LEVEL "avx2"
 #define ROWS_TABLE rows_avx2
 #include "rows_impl.h"

@@ -1,7 +1,8 @@
-/* The row primitives at level avx512; an empty level where the compiler was not told to make one. */
+/* The row primitives at level avx512; an empty level where the compiler was not told to make one, or the
+ * build left it out. */
 #include "rows.h"
 
-#ifdef __AVX512VBMI__
+#if defined(__AVX512VBMI__) && !defined(ROWS_LEFT_OUT)
 #define ROWS_LEVEL "avx512"
 #define ROWS_TABLE rows_avx512
 #include "rows_impl.h"

@@ -18,7 +18,9 @@
 #if defined(__AVX2__)
 #include <immintrin.h>
 #endif
-#if defined(__FMA__) || defined(__ARM_FEATURE_FMA) || defined(__aarch64__)
+/* gcc says the first wherever there is an instruction for it; clang knows it by processor */
+#if defined(__FP_FAST_FMAF) || defined(__FMA__) || defined(__ARM_FEATURE_FMA) || defined(__powerpc64__) \
+    || defined(__s390x__) || defined(__riscv_flen)
 #define FMA_f32(a, b, c) __builtin_fmaf(a, b, c)
 #define FMA_f64(a, b, c) __builtin_fma(a, b, c)
 #else
@@ -192,6 +194,12 @@ DEFINE_STORE(f16, uint16_t, f32, f32_to_half(x))
         }                                                                                                   \
     }                                                                                                       \
     static void h_fixed_##T(void *d, const void *s, const row_taps *t) { h_fixed_range_##T(d, s, t, 0, t->m); } \
+    /* a few outputs: once for all numbers of channels, as every copy takes a second to compile */          \
+    static __attribute__((noinline)) void h_edge_##T(T *d, const T *s, const row_taps *t, int64_t m0, int64_t m1)\
+    {                                                                                                       \
+        if (t->taps_max == 2) h_fixed2_##T(d, s, t, m0, m1, t->inner);                                      \
+        else h_fixed4_##T(d, s, t, m0, m1, t->inner);                                                       \
+    }                                                                                                       \
     INLINE T wide_sum_##T(const T *restrict x, const T *restrict w, int32_t count, int64_t inner)           \
     {                                                                                                       \
         if (count == 0) return 0;                                                                           \
@@ -247,8 +255,8 @@ DEFINE_STORE(f16, uint16_t, f32, f32_to_half(x))
         int64_t C = t->inner, lo = t->inside_lo, hi = t->inside_hi, m = t->m;                               \
         const T *w = t->weights;                                                                            \
         T even[SPAN], odd[SPAN];                                                                            \
-        h_fixed_range_##T(d, s, t, 0, 2 * lo);                                                              \
-        h_fixed_range_##T(d, s, t, 2 * hi, m);                                                              \
+        h_edge_##T(d, s, t, 0, 2 * lo);                                                                     \
+        h_edge_##T(d, s, t, 2 * hi, m);                                                                     \
         int64_t step = SPAN / C;                                                                            \
         for (int64_t j = lo; j < hi; j += step) {                                                           \
             int64_t pixels = i64min(step, hi - j), n = pixels * C, e = 2 * lo, f = 2 * lo + 1;              \
@@ -569,6 +577,10 @@ DEFINE_SPREAD(f64)
         }                                                                                                   \
     }                                                                                                       \
     static void h_fixed_##T(void *d, const void *s, const row_taps *t) { h_bytes_range_##T(d, s, t, 0, t->m); } \
+    static __attribute__((noinline)) void h_edge_##T(T *d, const T *s, const row_taps *t, int64_t m0, int64_t m1)\
+    {                                                                                                       \
+        h_bytes_##T(d, s, t, m0, m1, t->taps_max, t->inner);                                                \
+    }                                                                                                       \
     INLINE void h_bytes_wide_##T(T *restrict d, const T *restrict s, const row_taps *t, int64_t inner)      \
     {                                                                                                       \
         const int16_t *restrict w = t->weights;                                                             \
@@ -596,8 +608,8 @@ DEFINE_SPREAD(f64)
         const int16_t *w = t->weights;                                                                      \
         int32_t p = t->shift, half = 1 << p >> 1;                                                           \
         T even[SPAN], odd[SPAN];                                                                            \
-        h_bytes_range_##T(d, s, t, 0, 2 * lo);                                                              \
-        h_bytes_range_##T(d, s, t, 2 * hi, m);                                                              \
+        h_edge_##T(d, s, t, 0, 2 * lo);                                                                     \
+        h_edge_##T(d, s, t, 2 * hi, m);                                                                     \
         int64_t step = SPAN / C;                                                                            \
         for (int64_t j = lo; j < hi; j += step) {                                                           \
             int64_t pixels = i64min(step, hi - j), n = pixels * C, e = 2 * lo, f = 2 * lo + 1;              \

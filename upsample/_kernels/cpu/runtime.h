@@ -35,6 +35,7 @@ static int region_enter(void)
 
 static void region_leave(void) { __sync_lock_release(&region_busy); }
 
+/* NULL where the build left out whatever this processor has. */
 static const row_table *best_level(int cap)
 {
 #if defined(__x86_64__) || defined(__i386__)

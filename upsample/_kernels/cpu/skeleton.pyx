@@ -116,11 +116,13 @@ cdef dict DTYPES = {
 }
 cdef tuple FORM_NAMES = ("fixed taps", "wide taps", "box sums", "x2")
 cdef const row_table *LEVEL = best_level(2)
+if LEVEL == NULL:
+    raise ImportError("this build has no SIMD level that this processor can run: build it again without UPSAMPLE_BUILD_LEVELS")
 
 
 def levels():
     """Names of the SIMD levels that this build and machine have, best first."""
-    names = [best_level(cap).name.decode() for cap in (2, 1, 0)]
+    names = [best_level(cap).name.decode() for cap in (2, 1, 0) if best_level(cap) != NULL]
     return tuple(dict.fromkeys(names))
 
 
@@ -1254,7 +1256,7 @@ cdef class CpuKernel:
         cdef cnp.ndarray b
         cdef char *p
         cdef char *q
-        if type(out) is not np.ndarray:
+        if not cnp.PyArray_CheckExact(out):
             return False
         b = out
         if not (cnp.PyArray_CHKFLAGS(b, cnp.NPY_ARRAY_CARRAY) and cnp.PyArray_CHKFLAGS(x, cnp.NPY_ARRAY_C_CONTIGUOUS)
@@ -1268,7 +1270,7 @@ cdef class CpuKernel:
         cdef strides3 sx, so
         cdef bint warm
         cdef cnp.ndarray a, b
-        if not isinstance(x, np.ndarray):
+        if not cnp.PyArray_Check(x):
             raise TypeError(f"expected a numpy.ndarray, got {type(x).__name__}")
         a = x
         if (cnp.PyArray_NDIM(a) != self.nd or memcmp(cnp.PyArray_DIMS(a), self.shape, self.nd * sizeof(cnp.npy_intp))
