@@ -2,6 +2,9 @@
 
 Each file's ```python blocks run one after another in one namespace and an empty folder; blocks that begin with
 ``>>>`` are doctests. Nothing here needs PyTorch, a GPU or the network.
+
+PyPI shows the README as well, and relative links lead nowhere there: the README's links have whole addresses, which are
+looked up in this repository.
 """
 
 from __future__ import annotations
@@ -11,6 +14,7 @@ import doctest
 import importlib
 import inspect
 import re
+import tomllib
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -24,7 +28,8 @@ from upsample._kernels.cpu import skeleton
 
 ROOT = Path(__file__).resolve().parent.parent
 README = ROOT / "README.md"
-PAGES = [README, *(ROOT / name for name in ("CONTRIBUTING.md", "CHANGELOG.md")), *sorted(ROOT.glob("docs/*.md"))]
+NAMES = ["README.md", "CONTRIBUTING.md", "CHANGELOG.md", "SECURITY.md"]
+PAGES = [*(ROOT / name for name in NAMES), *sorted(ROOT.glob("docs/*.md"))]
 MODULES = ["upsample", *(f"upsample.{name}" for name in ("_interpolate", "_threads", "_config", "backends", "testing"))]
 FLAGS = doctest.ELLIPSIS | doctest.FAIL_FAST
 
@@ -169,19 +174,100 @@ def anchors(text: str) -> set[str]:
     return {re.sub(r"[^\w\- ]", "", h.strip().lower()).replace(" ", "-") for h in headings}
 
 
+def links(text: str) -> list[str]:
+    """Where a page's links and pictures lead: those in the text, and the definitions of those by label."""
+    found = re.findall(r"\]\(([^)\s]+)\)|^\[[^\]\n]+\]: (\S+)$", prose(text), re.MULTILINE)
+    return ["".join(pair) for pair in found]
+
+
+def project() -> dict[str, Any]:
+    return tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+
+
+SOURCE = project()["urls"]["Source"]
+RAW = SOURCE.replace("//github.com/", "//raw.githubusercontent.com/")
+
+
+def in_repository(page: Path, link: str) -> tuple[Path, str] | None:
+    """The file of this repository and the anchor that a link of a page leads to; None if it leads elsewhere."""
+    for start in (f"{SOURCE}/blob/main/", f"{RAW}/main/"):
+        if link.startswith(start):
+            page, link = README, link.removeprefix(start)
+    if re.match(r"\w+:", link):
+        return None
+    target, _, anchor = link.partition("#")
+    return (page.parent / target).resolve() if target else page, anchor
+
+
+def broken(page: Path, link: str) -> str:
+    """What is wrong with a link, empty if nothing is."""
+    found = in_repository(page, link)
+    if found is None:
+        return "a file of this repository by another address" if link.startswith((f"{SOURCE}/blob/", RAW)) else ""
+    file, anchor = found
+    if not (file.is_relative_to(ROOT) and file.is_file()):
+        return "no such file"
+    return "no such heading" if anchor and anchor not in anchors(file.read_text(encoding="utf-8")) else ""
+
+
 @pytest.mark.parametrize("page", PAGES, ids=name_of)
-def test_relative_links_exist(page):
-    links = re.findall(r"\]\(([^)\s]+)\)", prose(page.read_text(encoding="utf-8")))
+def test_links_into_the_repository_exist(page):
+    found = links(page.read_text(encoding="utf-8"))
     if page == README:
-        assert len(links) >= 8
-    for link in links:
-        if re.match(r"\w+:", link):
-            continue
-        target, _, anchor = link.partition("#")
-        file = (page.parent / target).resolve() if target else page
-        assert file.is_relative_to(ROOT), link
-        assert file.is_file(), link
-        assert not anchor or anchor in anchors(file.read_text(encoding="utf-8")), link
+        assert len(found) >= 8
+        assert not [link for link in found if not re.match(r"https:|#", link)], "PyPI needs whole addresses"
+    assert not {link: broken(page, link) for link in found if broken(page, link)}
+
+
+def test_dead_links_are_seen():
+    """The test above proves nothing if this does not work."""
+    page = ROOT / "docs" / "index.md"
+    for link in ("nothing.md", "../../README.md", "#nothing", f"{SOURCE}/blob/main/docs/nothing.md"):
+        assert broken(page, link), link
+    for link in (f"{SOURCE}/blob/main/README.md#no", f"{RAW}/main/docs/no.png", f"{SOURCE}/blob/v0/README.md"):
+        assert broken(page, link), link
+    for link in ("../README.md#limits", f"{SOURCE}/blob/main/README.md#limits", f"{SOURCE}/issues", "https://pypi.org"):
+        assert not broken(page, link), link
+    assert links("[a](b) ![c](d)\n[e][f] `[g](h)`\n\n[f]: i\n") == ["b", "d", "i"]
+
+
+def test_labels_of_the_readme_are_defined_and_used():
+    text = prose(README.read_text(encoding="utf-8"))
+    defined = re.findall(r"^\[([^\]\n]+)\]: ", text, re.MULTILINE)
+    used = re.findall(r"\[([^\]\n]+)\](?![\[(:])", text)
+    assert len(defined) == len(set(defined))
+    assert set(defined) == set(used)
+
+
+def test_pypi_shows_the_readme():
+    """It is rendered, links and pictures have whole addresses, and links within the page lead to its headings."""
+    reason = 'needs what PyPI renders with: pip install "readme-renderer[md]>=45"'
+    pytest.importorskip("comrak", reason=reason)
+    markdown = pytest.importorskip("readme_renderer.markdown", reason=reason)
+    page = markdown.render(README.read_text(encoding="utf-8"))
+    assert page
+    assert "][" not in re.sub(r"<pre.*?</pre>|<code>.*?</code>", "", page, flags=re.DOTALL), "a label is not defined"
+    ids = set(re.findall(r'\bid="([^"]+)"', page))
+    within = [link for link in re.findall(r'\bhref="([^"]*)"', page) if link.startswith("#")]
+    assert "#user-content-environment-variables" in within
+    assert not [link for link in within if link[1:] not in ids]
+    whole = [link for link in re.findall(r'\b(?:href|src)="([^"]*)"', page) if not link.startswith("#")]
+    assert len(whole) >= 8
+    assert not [link for link in whole if not link.startswith("https://")]
+    pictures = re.findall(r'<img\b[^>]*\bsrc="([^"]*)"', page)
+    assert len(pictures) >= 2
+    for picture in pictures:
+        assert picture.startswith(f"{RAW}/main/"), "GitHub's page of a picture is no picture"
+        assert not broken(README, picture), picture
+
+
+def test_the_citation_is_of_this_version():
+    citation = dict(re.findall(r"^([\w-]+): (.+)$", (ROOT / "CITATION.cff").read_text(encoding="utf-8"), re.MULTILINE))
+    version = re.search(r'__version__ = "(.+)"', (ROOT / "upsample" / "_version.py").read_text(encoding="utf-8"))
+    assert version is not None
+    assert citation["version"] == version[1]
+    assert citation["license"] == project()["license"]
+    assert citation["repository-code"] == SOURCE
 
 
 def test_every_page_of_docs_is_in_the_index():
