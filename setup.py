@@ -100,7 +100,9 @@ class Toolchain:
         command = [word for word in words if word != "-arch" or not next(words)]
         command += ["-arch", architecture] if architecture else []
         try:
-            text = subprocess.run([*command, "-dM", "-E", "-x", "c", os.devnull], check=True, capture_output=True, text=True)
+            text = subprocess.run(
+                [*command, "-dM", "-E", "-x", "c", os.devnull], check=True, capture_output=True, text=True
+            )
         except OSError:
             end(
                 f"building needs a C compiler, and there is no `{command[0]}`: install gcc or clang (on Debian: apt install "
@@ -179,7 +181,9 @@ def includes(path):
     """A source and every file of ours that it includes."""
     found, todo = {path}, [path]
     while todo:
-        for name in re.findall(r'^\s*#\s*include "([^"]+)"', Path(todo.pop()).read_text(errors="replace"), re.MULTILINE):
+        for name in re.findall(
+            r'^\s*#\s*include "([^"]+)"', Path(todo.pop()).read_text(errors="replace"), re.MULTILINE
+        ):
             for folder in (KERNELS, INCLUDE):
                 header = f"{folder}/{name}"
                 if header not in found and os.path.exists(header):
@@ -229,12 +233,23 @@ class BuildExtensions(build_ext):
         """The object file of a source, in a folder that tells how it was compiled."""
         if WINDOWS:
             flags = [f"/clang:{flag}" for flag in flags]
-        command = [getattr(self.compiler, "compiler_so", "clang-cl"), flags, macros, sysconfig.get_path("include"), version]
+        command = [
+            getattr(self.compiler, "compiler_so", "clang-cl"),
+            flags,
+            macros,
+            sysconfig.get_path("include"),
+            version,
+        ]
         folder = os.path.join(OBJECTS, hashlib.sha256(repr(command).encode()).hexdigest()[:12])
         (name,) = self.compiler.object_filenames([source], output_dir=folder)
         if self.force or newer_group(includes(source), name):
             self.compiler.compile(
-                [source], output_dir=folder, macros=macros, include_dirs=include_dirs, debug=self.debug, extra_postargs=flags
+                [source],
+                output_dir=folder,
+                macros=macros,
+                include_dirs=include_dirs,
+                debug=self.debug,
+                extra_postargs=flags,
             )
         return name
 
@@ -245,7 +260,9 @@ class BuildExtensions(build_ext):
             end("building on Windows needs clang-cl: install LLVM and put it on PATH")
         self.compiler.initialize()
         self.compiler.cc = clang
-        found = subprocess.run(["clang", "--print-libgcc-file-name", "--rtlib=compiler-rt"], capture_output=True, text=True)
+        found = subprocess.run(
+            ["clang", "--print-libgcc-file-name", "--rtlib=compiler-rt"], capture_output=True, text=True
+        )
         return [found.stdout.strip()]
 
 

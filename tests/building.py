@@ -1,10 +1,12 @@
-"""Compilers for tests: what is there, and strict builds in a folder of the test's own.
+"""Compilers and packages that tests can do without: what is there, and strict builds in a folder of the test's own.
 
-With UPSAMPLE_TESTS_NEED_TOOLS=1 a missing tool is an error; else its tests are skipped.
+With UPSAMPLE_TESTS_NEED_TOOLS=1 a missing one is an error; else its tests are skipped, for a reason that says what
+would run them.
 """
 
 from __future__ import annotations
 
+import importlib.util
 import os
 import shutil
 import subprocess
@@ -28,13 +30,37 @@ INCLUDE = upsample.get_include()
 PATHS = os.pathsep.join(dict.fromkeys(str(Path(m.__file__).resolve().parent.parent) for m in (upsample, np)))
 
 
+REQUIRED = os.environ.get("UPSAMPLE_TESTS_NEED_TOOLS") == "1"
+# What installs a package, where that is not its name.
+PACKAGES = {
+    "torch": "torch==2.13.0", "cupy": "cupy-cuda12x", "nvrtc": "nvidia-cuda-nvrtc-cu12", "nvdisasm": "nvidia-cuda-nvdisasm",
+}  # fmt: skip
+
+
+def missing(name: str) -> str:
+    """Why tests that need a package are skipped."""
+    return f"{name} is missing: pip install {PACKAGES.get(name, name)}"
+
+
 def need(found: Any, what: str) -> Any:
     """What was found; a skipped test where it is nothing."""
     if found:
         return found
-    if os.environ.get("UPSAMPLE_TESTS_NEED_TOOLS") == "1":
+    if REQUIRED:
         pytest.fail(f"{what} is missing")
     return pytest.skip(f"{what} is missing")
+
+
+def package(name: str) -> Any:
+    """An installed package, imported; a skipped test where it is missing."""
+    return importlib.import_module(name) if REQUIRED else pytest.importorskip(name, reason=missing(name))
+
+
+def cases_with(name: str, cases: Sequence[Any]) -> Sequence[Any]:
+    """Cases of a test that needs a package; where it is missing, a single one that says so."""
+    if REQUIRED or importlib.util.find_spec(name):
+        return cases
+    return [pytest.param(None, marks=pytest.mark.skip(reason=missing(name)), id="none")]
 
 
 def compiler(variable: str = "CC") -> str:

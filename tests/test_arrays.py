@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import replace
 from typing import Any
 
+import building
 import numpy as np
 import pytest
 
@@ -476,7 +477,8 @@ def random_views(rng: random.Random, count: int, ndim: int, steps: bool = True) 
         yield view
 
 
-@pytest.mark.skipif(torch is None, reason="PyTorch is the judge")
+@pytest.mark.tools
+@pytest.mark.skipif(torch is None, reason=building.missing("torch"))
 @pytest.mark.parametrize("ndim", [4, 5])
 def test_the_order_of_the_output_is_torchs_memory_format(ndim):
     rng = random.Random(ndim)
@@ -696,7 +698,7 @@ def test_nearest_copies_every_structure(name):
     check_copies(STRUCTURED[name])
 
 
-@pytest.mark.skipif(ml_dtypes is None, reason="needs ml_dtypes")
+@pytest.mark.skipif(ml_dtypes is None, reason=building.missing("ml_dtypes"))
 @pytest.mark.parametrize("name", ["bfloat16", "float8_e4m3fn", "float8_e5m2", "int4", "uint4"])
 def test_nearest_copies_dtypes_of_ml_dtypes(name):
     dtype = np.dtype(getattr(ml_dtypes, name))

@@ -25,7 +25,7 @@ except ImportError:
     Image = None
 
 EXAMPLES = Path(__file__).parent.parent / "docs" / "examples"
-needs_pillow = pytest.mark.skipif(Image is None, reason="needs Pillow")
+needs_pillow = pytest.mark.skipif(Image is None, reason="PIL is missing: pip install pillow")
 PICTURES = {
     "L": ((11, 13), np.uint8),
     "LA": ((11, 13, 2), np.uint8),

@@ -207,6 +207,7 @@ def test_sums_longer_than_a_group_of_rows(dtype: str, antialias: bool) -> None:
     assert testing.check_backend("cpu", cases=cases).passed == 4
 
 
+@pytest.mark.slow
 def test_a_strong_reduction_of_wide_rows_keeps_scratch_bounded() -> None:
     x = np.random.default_rng(1).normal(size=(2000, 30_000)).astype(np.float32)
     arguments = {"mode": "bilinear", "size": (3, 20_000), "layout": "HW", "antialias": True}
@@ -550,6 +551,7 @@ def test_groups_of_rows_are_the_one_sum(
     assert taken >= 3
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", VECTOR_LEVELS)
 @pytest.mark.parametrize("dtype", ["uint8", "int8", "float16", "bfloat16", "uint16", "int16"])
 @pytest.mark.parametrize("channels", [1, 3, 5])
@@ -642,6 +644,7 @@ def test_doubled_rows_of_every_length(level_name: str, size: int, level: Any) ->
         assert (guarded[:, 2 * width * size :] == 7).all()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("dtype", ["float32", "float64", "float16", "uint8", "int16"])
 @pytest.mark.parametrize("name", LEVELS)
 def test_repeated_tables_have_the_bits_of_single_ones(name: str, dtype: str, level: Any) -> None:

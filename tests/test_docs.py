@@ -146,9 +146,8 @@ def commands() -> list[str]:
 def test_the_first_two_sh_blocks_are_the_commands_that_ci_runs():
     first, second = commands()[:2]
     assert first.startswith("pip install ")
-    assert second.startswith("pip install ")
     assert re.search(r"^upsample |&& upsample ", first)
-    assert "python -P -m pytest" in second
+    assert second.startswith("python -m pytest")
 
 
 def test_the_commands_name_files_that_exist():
@@ -239,6 +238,7 @@ def test_labels_of_the_readme_are_defined_and_used():
     assert set(defined) == set(used)
 
 
+@pytest.mark.tools
 def test_pypi_shows_the_readme():
     """It is rendered, links and pictures have whole addresses, and links within the page lead to its headings."""
     reason = 'needs what PyPI renders with: pip install "readme-renderer[md]>=45"'

@@ -21,6 +21,7 @@ import warnings
 from collections.abc import Callable
 from typing import Any
 
+import building
 import numpy as np
 import pytest
 
@@ -453,9 +454,10 @@ def test_upsample_refuses_when_called(request_):
     raised(request_.error, request_.match, module, request_.input())
 
 
-@pytest.mark.parametrize("request_", [r for r in REQUESTS if r.torch], ids=ids)
+@pytest.mark.tools
+@pytest.mark.parametrize("request_", building.cases_with("torch", [r for r in REQUESTS if r.torch]), ids=ids)
 def test_torch_raises_the_same_class(request_):
-    torch = pytest.importorskip("torch")
+    torch = building.package("torch")
     x = torch.from_numpy(request_.input())
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
@@ -595,8 +597,9 @@ def test_a_warm_cache_does_not_let_a_masked_array_through():
     raised(TypeError, "masked array", plan, np.ma.masked_array(x))
 
 
+@pytest.mark.tools
 def test_a_torch_tensor_is_refused_with_the_conversion():
-    torch = pytest.importorskip("torch")
+    torch = building.package("torch")
     x = torch.zeros(1, 1, 4)
     raised(TypeError, r"torch\.Tensor.*numpy\.from_dlpack\(x\)", upsample.interpolate, x, size=4)
     x.requires_grad_()

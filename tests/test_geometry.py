@@ -17,6 +17,7 @@ import warnings
 from fractions import Fraction
 from typing import Any
 
+import building
 import numpy as np
 import pytest
 from hypothesis import given
@@ -356,8 +357,9 @@ def test_the_text_is_torchs(module, text):
     assert repr(module) == str(module) == text
 
 
+@pytest.mark.tools
 def test_text_and_attributes_equal_torchs():
-    torch = pytest.importorskip("torch")
+    torch = building.package("torch")
     arguments: list[tuple[Any, ...]] = [
         (), (4,), ((2, 3),), (None, 2), (None, (2, 3), "bilinear", True), (None, "1.5"), (4, 2, "foo", 3, 5),
         (None, np.float32(1.1)), (None, 0), (None, ()), ([1, 2], None, "area"),
@@ -555,8 +557,9 @@ def test_an_unsupported_dtype_is_refused_without_samples_too(mode):
         upsample.interpolate(np.zeros((0, 3, 5), np.int32), size=7, mode=mode)
 
 
+@pytest.mark.tools
 def test_empty_arrays_agree_with_torch():
-    torch = pytest.importorskip("torch")
+    torch = building.package("torch")
     shapes = [(0, 3, 5), (2, 0, 5), (2, 3, 0), (0, 0, 5), (0, 3, 5, 6), (2, 0, 5, 6), (2, 3, 0, 6), (2, 3, 5, 0),
               (0, 3, 4, 5, 6), (2, 0, 4, 5, 6), (2, 3, 0, 5, 6), (0, 0, 4, 5, 6)]  # fmt: skip
     for shape in shapes:

@@ -9,6 +9,7 @@ import weakref
 from collections import Counter
 from typing import Any
 
+import building
 import numpy as np
 import pytest
 from hypothesis import given
@@ -154,6 +155,7 @@ def test_integer_maps_have_no_adjoint() -> None:
         axis_map.T  # noqa: B018
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", FILTERS)
 @pytest.mark.parametrize(("n", "m"), [(3, 2**22 + 3), (2_500_000, 5_000_000), (5_000_000, 2_500_000), (2**22 + 3, 3)])
 def test_long_axes_are_bounded_not_counted(n: int, m: int, name: str) -> None:
@@ -215,10 +217,11 @@ def torch_gradient(torch: Any, x: Any, g: Any, arguments: dict[str, Any]) -> tup
     return y.detach().numpy(), back.numpy()
 
 
-@pytest.mark.parametrize("batch", range(BATCHES // 2))
+@pytest.mark.tools
+@pytest.mark.parametrize("batch", building.cases_with("torch", range(BATCHES // 2)))
 def test_gradients_are_torchs_where_its_own_are_adjoints(batch: int, record_property: Any) -> None:
     """Judged by PyTorch's own numbers: where its backward is no adjoint of its forward, or its forward another one."""
-    torch = pytest.importorskip("torch")
+    torch = building.package("torch")
     rng = random.Random(5000 + batch)
     counts: Counter[str] = Counter()
     worst = 0.0
@@ -259,8 +262,9 @@ def no_adjoint(shape: tuple[int, ...], out_shape: tuple[int, ...], arguments: di
     )
 
 
+@pytest.mark.tools
 def test_half_precision_gradients_agree_with_torchs_within_their_rounding() -> None:
-    torch = pytest.importorskip("torch")
+    torch = building.package("torch")
     rng = random.Random(3)
     for _ in range(150):
         shape, _, arguments = random_call(rng)
@@ -292,6 +296,7 @@ def test_large_enlargements_do_not_saturate(dtype: str, mode: str, backend: str)
     assert float(got[0, 0, 0, 0]) == pytest.approx(4160, rel=1e-6 if mode == "bicubic" else 0)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("mode", ["nearest", "linear", "cubic", "area", "lanczos"])
 @pytest.mark.parametrize("dtype", ["float32", "float16"])
 def test_enlargements_beyond_float32_do_not_saturate(dtype: str, mode: str) -> None:

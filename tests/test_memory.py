@@ -215,6 +215,7 @@ def test_a_guard_page_faults(where):
     assert run_child("touch", where).returncode == -signal.SIGSEGV
 
 
+@pytest.mark.slow
 @linux_only
 @pytest.mark.parametrize("where", PLACES)
 @pytest.mark.parametrize("level", LEVELS)
@@ -227,6 +228,7 @@ def test_no_byte_outside_the_arrays_is_touched(level, where):
     assert report["ran"] > 3000
 
 
+@pytest.mark.slow
 @linux_only
 @pytest.mark.parametrize("level", LEVELS)
 def test_what_malloc_left_in_memory_decides_no_bit(level):
@@ -236,6 +238,7 @@ def test_what_malloc_left_in_memory_decides_no_bit(level):
     assert len(digests) == 1
 
 
+@pytest.mark.slow
 @linux_only
 def test_levels_with_fused_multiply_add_agree_in_every_bit():
     skip_without("avx512")
@@ -329,13 +332,13 @@ def needs(available: float) -> None:
 LONG = [
     ("uint8", "nearest", 1.5, True, []),
     ("float32", "linear", 1.5, True, []),
-    ("float32", "linear", 1.5, False, [pytest.mark.slow]),
-    ("float16", "linear", 1.5, True, [pytest.mark.slow]),
-    ("float16", "nearest-exact", 1.5, False, [pytest.mark.slow]),
-    ("uint8", "nearest", 2.0, False, [pytest.mark.slow]),
-    ("float32", "cubic", 1.5, True, [pytest.mark.slow]),
-    ("uint8", "linear", 1.5, True, [pytest.mark.slow]),
-    ("float32", "area", 1.5, True, [pytest.mark.slow]),
+    ("float32", "linear", 1.5, False, [pytest.mark.full]),
+    ("float16", "linear", 1.5, True, [pytest.mark.full]),
+    ("float16", "nearest-exact", 1.5, False, [pytest.mark.full]),
+    ("uint8", "nearest", 2.0, False, [pytest.mark.full]),
+    ("float32", "cubic", 1.5, True, [pytest.mark.full]),
+    ("uint8", "linear", 1.5, True, [pytest.mark.full]),
+    ("float32", "area", 1.5, True, [pytest.mark.full]),
 ]
 
 
@@ -429,7 +432,7 @@ def far_child(name: str) -> None:
 
 
 @linux_only
-@pytest.mark.slow
+@pytest.mark.full
 @pytest.mark.parametrize("name", FAR)
 def test_offsets_beyond_32_bits_are_right(name):
     needs(8 * GIB)
@@ -441,7 +444,7 @@ def test_offsets_beyond_32_bits_are_right(name):
 
 
 @linux_only
-@pytest.mark.slow
+@pytest.mark.full
 @pytest.mark.parametrize(("dtype", "mode"), [("float32", "bilinear"), ("uint8", "bicubic"), ("float32", "nearest")])
 def test_time_per_output_and_scratch_stay_the_same_up_to_a_billion_samples(dtype, mode):
     """Warm `out`, rows of the same length: the cost per output grows by less than half from 3e7 to 1e9 outputs."""
@@ -549,6 +552,7 @@ except MemoryError:
     assert (done.returncode, done.stdout.strip()) == (0, "refused"), done.stderr
 
 
+@pytest.mark.slow
 @linux_only
 def test_memory_that_is_not_there_is_a_memory_error_and_the_next_call_works():
     done = run_child("limit", timeout=120)

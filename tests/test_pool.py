@@ -139,6 +139,7 @@ def test_switched_off_it_keeps_nothing() -> None:
     assert kept() == 0
 
 
+@pytest.mark.slow
 def test_a_thousand_sizes_do_not_grow_it() -> None:
     limit = 64 * MIB
     skeleton.set_pool_limit(limit)
@@ -248,6 +249,7 @@ def test_streamed_outputs_have_the_bits_of_plain_ones(mode: str, dtype: str) -> 
         assert np.array_equal(part(x[:, :, a:c, b:d]), whole[:, :, top : top + 37])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("dtype", ["float32", "float16", "uint16", "uint8", "float64"])
 @pytest.mark.parametrize("mode", ["nearest", "bilinear", "bicubic"])
 @pytest.mark.parametrize("width", [64, 1920, 1003])

@@ -802,7 +802,7 @@ def test_the_example_refuses_what_it_must(matrix):
         upsample.interpolate(X, size=6, backend="matrix", out=X)
 
 
-@pytest.mark.slow
+@pytest.mark.full
 def test_the_example_installs_and_is_found(tmp_path):
     """Its own pyproject.toml, through pip, into a folder of its own: no network and no other package is touched."""
     pytest.importorskip("setuptools")

@@ -6,14 +6,16 @@ import random
 from collections import defaultdict
 from typing import Any
 
+import building
 import numpy as np
 import pytest
 from torch_calls import allowed, random_call, samples, torch_is_wrong
 
 import upsample
 
-torch = pytest.importorskip("torch", reason="PyTorch judges; golden vectors stand in (test_golden.py)")
+torch = pytest.importorskip("torch", reason=building.missing("torch"))
 
+pytestmark = pytest.mark.tools
 BATCHES, PER_BATCH = 40, 100
 
 

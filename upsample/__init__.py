@@ -10,10 +10,19 @@ from ._version import __version__
 try:
     from . import _axismap  # noqa: F401
 except ImportError as error:  # pragma: no cover - shown by a test in a process of its own
-    raise ImportError(
-        "upsample's compiled modules are missing: you are importing the source tree. Run `pip install .` in it "
-        "(or `pip install -e .` to work on it), then import from another folder."
-    ) from error
+    from pathlib import Path as _Path
+
+    _folder = _Path(__file__).parent
+    if not _folder.is_dir():
+        raise ImportError(
+            f"{_folder} is inside an archive, from which Python loads no compiled modules: install it"
+        ) from error
+    if not [*_folder.glob("_axismap*.so"), *_folder.glob("_axismap*.pyd")]:
+        raise ImportError(
+            f"upsample's compiled modules are missing: {_folder} is a source tree. Run `pip install -e .` in it, or "
+            "`pip install .` and then import from another folder."
+        ) from error
+    raise
 
 from ._config import get_include, set_pool_limit, show_config
 from ._interpolate import (

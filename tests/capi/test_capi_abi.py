@@ -221,6 +221,7 @@ def appended(text: str) -> str:
     return text
 
 
+@pytest.mark.tools
 def test_a_module_of_version_1_0_runs_with_a_library_of_1_1(tmp_path: Path) -> None:
     """This package, built with a header that was appended to; the test's module is compiled with the one of now."""
     building.need(importlib.util.find_spec("Cython"), "Cython")

@@ -124,6 +124,7 @@ def libpython() -> Path:
     )
 
 
+@pytest.mark.tools
 def test_kernels_outlive_the_interpreter(tmp_path: Path) -> None:
     library = libpython()
     flags = ("-std=c11", f"-Wl,-rpath,{library.parent}")
@@ -251,6 +252,7 @@ def cythonized(text: str, folder: Path) -> subprocess.CompletedProcess[str]:
     )  # fmt: skip
 
 
+@pytest.mark.tools
 def test_cython_refuses_an_import_without_the_gil(tmp_path: Path) -> None:
     done = cythonized(
         "from upsample.capi cimport *\ncdef int f() except -1 nogil:\n    return upsample_import()\n", tmp_path
@@ -259,6 +261,7 @@ def test_cython_refuses_an_import_without_the_gil(tmp_path: Path) -> None:
     assert "Calling gil-requiring function not allowed without gil" in done.stderr
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["memset", "int64_t", "uint8_t", "stdint"])
 def test_cython_users_get_no_other_names(name: str, tmp_path: Path) -> None:
     use = "cdef int64_t f(): return 0" if name.endswith("_t") else f"cdef object f(): return {name}"
@@ -334,6 +337,7 @@ def test_typed_memoryviews_of_every_c_name_of_a_type_are_described(tmp_path: Pat
 # ---- the examples -----------------------------------------------------------------------------------------
 
 
+@pytest.mark.tools
 @pytest.mark.parametrize("standard", ["c99", "c11"])
 def test_the_c_example(standard: str, tmp_path: Path) -> None:
     folder = copied("c", tmp_path)
@@ -363,6 +367,8 @@ for wrong in ((0, 5, 1, 1), (5, 5, 1, 0), (5, 5, 0, 1), (5, 5, -3, 1)):
     assert lines[3:] == ["count must be at least 1, got 0", "count must be at least 1, got -3"]
 
 
+@pytest.mark.tools
+@pytest.mark.slow
 def test_the_cpp_example(tmp_path: Path) -> None:
     folder = copied("cpp", tmp_path)
     cmake = need(shutil.which("cmake"), "cmake")
@@ -402,6 +408,8 @@ def test_the_cpp_example(tmp_path: Path) -> None:
     assert len(short) <= 40
 
 
+@pytest.mark.tools
+@pytest.mark.slow
 def test_the_cython_example(tmp_path: Path) -> None:
     need(importlib.util.find_spec("Cython"), "Cython")
     building.compiler()
@@ -443,6 +451,7 @@ print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 30_000)
     assert said.endswith("\nthreads must be at least 1, got 0\nan empty stack\nTrue\n")
 
 
+@pytest.mark.tools
 def test_the_pybind11_example(tmp_path: Path) -> None:
     need(importlib.util.find_spec("pybind11"), "pybind11")
     import pybind11
@@ -468,6 +477,7 @@ for wrong in (x[0, 0], x[:, :0], x[None, None, None, None, None]):
     assert len(source.read_text().splitlines()) <= 30
 
 
+@pytest.mark.tools
 @pytest.mark.parametrize("tool", ["make", "cmake", "c++"])
 def test_the_commands_of_the_page_build_the_examples(tool: str, tmp_path: Path) -> None:
     """As they stand there, in a folder like the clone's root: with `upsample` beside them, not built."""
@@ -535,6 +545,7 @@ def prefix(request: pytest.FixtureRequest, tmp_path: Path) -> Path:
     return moved
 
 
+@pytest.mark.tools
 def test_pkg_config_finds_it(prefix: Path) -> None:
     tool = need(shutil.which("pkg-config"), "pkg-config")
     environment = {"PKG_CONFIG_PATH": str(prefix / "share" / "pkgconfig")}
@@ -544,6 +555,7 @@ def test_pkg_config_finds_it(prefix: Path) -> None:
     assert run([tool, "--libs", "upsample"], **environment).strip() == ""
 
 
+@pytest.mark.tools
 @pytest.mark.parametrize(
     ("version", "found"),
     [

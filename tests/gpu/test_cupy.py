@@ -6,10 +6,11 @@ import subprocess
 import sys
 from importlib.util import find_spec
 
+import building
 import nvrtc
 import pytest
 
-pytestmark = pytest.mark.skipif(find_spec("cupy") is None, reason="CuPy is not installed")
+pytestmark = pytest.mark.skipif(find_spec("cupy") is None, reason=building.missing("cupy"))
 
 CODE = """
 import cupy

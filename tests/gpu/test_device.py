@@ -23,7 +23,9 @@ def device() -> Any:
 
 
 cupy = device()
-pytestmark = pytest.mark.skipif(cupy is None, reason="there is no GPU, or no CuPy")
+pytestmark = pytest.mark.skipif(
+    cupy is None, reason="it needs a GPU and CuPy: python tests/gpu/report.py runs it there"
+)
 needs_fma_level = pytest.mark.skipif(skeleton.level() == "baseline", reason="this level has no FMA")
 
 

@@ -63,6 +63,7 @@ def compile_calls(calls: Iterable[tuple[tuple[int, ...], Any, dict[str, Any]]]) 
         hosted.compile_all({r.program for r in dry.launches})
 
 
+@pytest.mark.slow
 def test_the_kit(world: standin.World) -> None:
     cases = (*testing.systematic_cases(), *testing.random_cases(400))
     compile_for(cases)
@@ -74,6 +75,7 @@ def test_the_kit(world: standin.World) -> None:
     print(f"\n{report}\n{len(launched)} programs, {len(world.launches)} launches")
 
 
+@pytest.mark.slow
 @needs_fma_level
 def test_the_bits_of_the_cpu() -> None:
     cases = (*testing.systematic_cases(1), *testing.random_cases(1000, seed=1))
@@ -83,6 +85,7 @@ def test_the_bits_of_the_cpu() -> None:
     print("farthest from the reference:", {k: float(f"{v:.3g}") for k, v in worst.items()})
 
 
+@pytest.mark.slow
 @needs_fma_level
 def test_subnormal_samples_have_the_bits_of_the_cpu() -> None:
     """The host's build takes them for zero wherever the device would, by the flags that CuPy passes."""

@@ -10,6 +10,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
+import building
 import compare
 import nvrtc
 import pytest
@@ -190,7 +191,8 @@ def test_the_sanitizer_sees_every_kind_of_kernel() -> None:
     }  # fmt: skip
 
 
-@pytest.mark.skipif(not nvrtc.version(), reason="the wheel nvidia-cuda-nvrtc-cu12 is not installed")
+@pytest.mark.tools
+@pytest.mark.skipif(not nvrtc.version(), reason=building.missing("nvrtc"))
 def test_the_ceilings_kernels_compile() -> None:
     assert nvrtc.compile_source(report.CEILINGS, "sm_90")
 
