@@ -42,8 +42,9 @@ if "-g" not in CFLAGS:
     FLAGS.append("-g0")  # debug information would be two thirds of the wheel
 FLAGS += [flag for flag in CFLAGS if flag in ("-O0", "-O1")]  # sanitizers take minutes a file at -O3
 # They change sums, and gcc links code that flushes subnormals to zero in the whole process.
-UNSAFE_MATH = re.compile(r"-Ofast|-f(fast-math|unsafe-math-optimizations|finite-math-only|associative-math|reciprocal-math"
-                         r"|no-signed-zeros)")  # fmt: skip
+UNSAFE_MATH = {"-Ofast", *(f"-f{name}" for name in (
+    "fast-math", "unsafe-math-optimizations", "finite-math-only", "associative-math", "reciprocal-math", "no-signed-zeros",
+))}  # fmt: skip
 # One file for every CPython from this version on; a free-threaded one has no such interface yet.
 LIMITED_API = None if sysconfig.get_config_var("Py_GIL_DISABLED") or sys.implementation.name != "cpython" else (3, 11)
 
@@ -88,7 +89,7 @@ class Toolchain:
 
     @staticmethod
     def safe(command):
-        refused = [word for word in command if UNSAFE_MATH.fullmatch(word)]
+        refused = [word for word in command if word in UNSAFE_MATH]
         if refused:
             say(f"{' '.join(refused)} is left out: results would change, here and elsewhere in the process")
         return [word for word in command if word not in refused]
@@ -105,8 +106,8 @@ class Toolchain:
             )
         except OSError:
             end(
-                f"building needs a C compiler, and there is no `{command[0]}`: install gcc or clang (on Debian: apt install "
-                "gcc), or name yours in the variable CC, then try again"
+                f"building needs a C compiler, and there is no `{command[0]}`: install gcc or clang (on Debian: "
+                "apt install gcc), or name yours in the variable CC, then try again"
             )
         except subprocess.CalledProcessError as error:
             end(f"`{' '.join(command)}` does not compile: {error.stderr.strip()}")
@@ -159,8 +160,8 @@ class Toolchain:
                 say(f"OpenMP works with {' '.join(flags)}; calls will use several threads")
                 return flags, libraries
         text = (
-            f"`{' '.join(self.compile)} -fopenmp` does not build a working program; install your compiler's OpenMP library "
-            "(libgomp for gcc, libomp for clang)"
+            f"`{' '.join(self.compile)} -fopenmp` does not build a working program; install your compiler's OpenMP "
+            "library (libgomp for gcc, libomp for clang)"
         )
         if wanted:
             end(f"{text}, or leave UPSAMPLE_BUILD_OPENMP unset")

@@ -33,8 +33,11 @@ PATHS = os.pathsep.join(dict.fromkeys(str(Path(m.__file__).resolve().parent.pare
 REQUIRED = os.environ.get("UPSAMPLE_TESTS_NEED_TOOLS") == "1"
 # What installs a package, where that is not its name.
 PACKAGES = {
-    "torch": "torch==2.13.0", "cupy": "cupy-cuda12x", "nvrtc": "nvidia-cuda-nvrtc-cu12", "nvdisasm": "nvidia-cuda-nvdisasm",
-}  # fmt: skip
+    "torch": "torch==2.13.0",
+    "cupy": "cupy-cuda12x",
+    "nvrtc": "nvidia-cuda-nvrtc-cu12",
+    "nvdisasm": "nvidia-cuda-nvdisasm",
+}
 
 
 def missing(name: str) -> str:
