@@ -42,9 +42,10 @@ if "-g" not in CFLAGS:
     FLAGS.append("-g0")  # debug information would be two thirds of the wheel
 FLAGS += [flag for flag in CFLAGS if flag in ("-O0", "-O1")]  # sanitizers take minutes a file at -O3
 # They change sums, and gcc links code that flushes subnormals to zero in the whole process.
-UNSAFE_MATH = {"-Ofast", *(f"-f{name}" for name in (
-    "fast-math", "unsafe-math-optimizations", "finite-math-only", "associative-math", "reciprocal-math", "no-signed-zeros",
-))}  # fmt: skip
+UNSAFE_MATH = {
+    "-Ofast", "-ffast-math", "-funsafe-math-optimizations", "-ffinite-math-only", "-fassociative-math",
+    "-freciprocal-math", "-fno-signed-zeros",
+}  # fmt: skip
 # One file for every CPython from this version on; a free-threaded one has no such interface yet.
 LIMITED_API = None if sysconfig.get_config_var("Py_GIL_DISABLED") or sys.implementation.name != "cpython" else (3, 11)
 
