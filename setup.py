@@ -77,8 +77,11 @@ class Toolchain:
         if WINDOWS:
             self.compile, self.link = ["clang"], ["clang"]
         else:
+            refused = UNSAFE_MATH.intersection(compiler.compiler_so)
+            if refused:
+                say(f"{' '.join(refused)} is left out: results would change, here and elsewhere in the process")
             for name in ("compiler", "compiler_so", "linker_so", "linker_exe"):
-                setattr(compiler, name, self.safe(getattr(compiler, name)))
+                setattr(compiler, name, [word for word in getattr(compiler, name) if word not in refused])
             self.compile, self.link = compiler.compiler_so, compiler.linker_exe
         self.architectures = re.findall(r"-arch (\S+)", " ".join(self.compile)) or [None]
         self.macros = {name: self.ask(name) for name in self.architectures}
@@ -87,13 +90,6 @@ class Toolchain:
                 end(f"`{self.compile[0]}` makes code for a processor without 128-bit integers; a 64-bit one is needed")
             if "__FAST_MATH__" in macros or macros.get("__FINITE_MATH_ONLY__") == "1":
                 end(f"`{' '.join(self.compile)}` changes floating-point sums: build without -ffast-math and its kin")
-
-    @staticmethod
-    def safe(command):
-        refused = [word for word in command if word in UNSAFE_MATH]
-        if refused:
-            say(f"{' '.join(refused)} is left out: results would change, here and elsewhere in the process")
-        return [word for word in command if word not in refused]
 
     def ask(self, architecture):
         """The macros that the compiler defines."""
