@@ -194,10 +194,12 @@ DEFINE_STORE(f16, uint16_t, f32, f32_to_half(x))
         }                                                                                                   \
     }                                                                                                       \
     static void h_fixed_##T(void *d, const void *s, const row_taps *t) { h_fixed_range_##T(d, s, t, 0, t->m); } \
-    /* a few outputs: once for all numbers of channels, as every copy takes a second to compile */          \
+    /* a few outputs: for few numbers of channels, as every copy takes a second to compile */                \
     static __attribute__((noinline)) void h_edge_##T(T *d, const T *s, const row_taps *t, int64_t m0, int64_t m1)\
     {                                                                                                       \
-        if (t->taps_max == 2) h_fixed2_##T(d, s, t, m0, m1, t->inner);                                      \
+        if (t->taps_max == 2 && t->inner == 1) h_fixed2_##T(d, s, t, m0, m1, 1);                            \
+        else if (t->taps_max == 2) h_fixed2_##T(d, s, t, m0, m1, t->inner);                                 \
+        else if (t->inner == 1) h_fixed4_##T(d, s, t, m0, m1, 1);                                           \
         else h_fixed4_##T(d, s, t, m0, m1, t->inner);                                                       \
     }                                                                                                       \
     INLINE T wide_sum_##T(const T *restrict x, const T *restrict w, int32_t count, int64_t inner)           \
@@ -579,7 +581,8 @@ DEFINE_SPREAD(f64)
     static void h_fixed_##T(void *d, const void *s, const row_taps *t) { h_bytes_range_##T(d, s, t, 0, t->m); } \
     static __attribute__((noinline)) void h_edge_##T(T *d, const T *s, const row_taps *t, int64_t m0, int64_t m1)\
     {                                                                                                       \
-        h_bytes_##T(d, s, t, m0, m1, t->taps_max, t->inner);                                                \
+        if (t->taps_max == 2) h_bytes_##T(d, s, t, m0, m1, 2, t->inner);                                    \
+        else h_bytes_##T(d, s, t, m0, m1, 4, t->inner);                                                     \
     }                                                                                                       \
     INLINE void h_bytes_wide_##T(T *restrict d, const T *restrict s, const row_taps *t, int64_t inner)      \
     {                                                                                                       \
