@@ -673,7 +673,7 @@ static void check_table(const row_table *level)
 {
     table = level;
     compared = 0;
-#if defined(__FMA__) || defined(__ARM_FEATURE_FMA) || defined(__aarch64__)
+#ifdef ROWS_FMA
     fused = 1;
 #else
     fused = strcmp(level->name, "baseline") != 0;

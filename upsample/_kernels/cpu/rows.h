@@ -18,6 +18,12 @@
 
 #include "taps.h"
 
+/* Whether multiply-adds are fused: gcc says the first wherever there is an instruction, clang knows it by processor. */
+#if defined(__FP_FAST_FMAF) || defined(__FMA__) || defined(__ARM_FEATURE_FMA) || defined(__powerpc64__) \
+    || defined(__s390x__) || defined(__riscv_flen)
+#define ROWS_FMA
+#endif
+
 enum { DTYPE_F32, DTYPE_F64, DTYPE_F16, DTYPE_BF16, DTYPE_U8, DTYPE_I8, DTYPE_U16, DTYPE_I16, DTYPE_COUNT };
 enum { ACC_F32, ACC_F64, ACC_U8, ACC_I8, ACC_COUNT };      /* the 8-bit scheme keeps bytes between passes */
 

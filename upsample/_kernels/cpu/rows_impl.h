@@ -18,9 +18,7 @@
 #if defined(__AVX2__)
 #include <immintrin.h>
 #endif
-/* gcc says the first wherever there is an instruction for it; clang knows it by processor */
-#if defined(__FP_FAST_FMAF) || defined(__FMA__) || defined(__ARM_FEATURE_FMA) || defined(__powerpc64__) \
-    || defined(__s390x__) || defined(__riscv_flen)
+#ifdef ROWS_FMA
 #define FMA_f32(a, b, c) __builtin_fmaf(a, b, c)
 #define FMA_f64(a, b, c) __builtin_fma(a, b, c)
 #else
