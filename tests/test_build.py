@@ -104,3 +104,20 @@ def test_fast_math_is_left_out_and_what_is_built_again_is_what_changed(tree: Pat
     (tree / "upsample/_kernels/cpu/pool.h").touch()
     assert build(tree, **flags).returncode == 0
     assert {name for name, when in objects().items() if when != first[name]} == {"skeleton.o"}
+
+
+def import_error(folder: Path) -> str:
+    """What importing the package from a folder, or an archive, says."""
+    code = "import sys\ntry:\n    import upsample\nexcept ImportError as error:\n    print(error)"
+    return building.run([sys.executable, "-P", "-c", code], PYTHONPATH=str(folder))
+
+
+def test_an_import_error_tells_its_real_reason(tmp_path: Path) -> None:
+    shutil.copytree(ROOT / "upsample", tmp_path / "tree" / "upsample", ignore=shutil.ignore_patterns("*.so", "*.pyd"))
+    assert "is a source tree. Run `pip install -e .` in it" in import_error(tmp_path / "tree")
+    archive = shutil.make_archive(str(tmp_path / "archive"), "zip", tmp_path / "tree")
+    assert "is inside an archive" in import_error(Path(archive))
+    (tmp_path / "tree" / "upsample" / "_axismap.abi3.so").write_bytes(b"no library")
+    said = import_error(tmp_path / "tree")
+    assert "_axismap.abi3.so" in said
+    assert "source tree" not in said
