@@ -1,8 +1,8 @@
 """Processes that share CPUs: seconds of the slowest of several that make the same calls at the same time.
 
-    python asv_bench/workers.py                                    # the whole table: 2, 4 and 8 processes, alone and busy
+    python asv_bench/workers.py                  # the whole table: 2, 4 and 8 processes, alone and busy
     python asv_bench/workers.py --processes 4 --busy 0 --how spawn
-    python asv_bench/workers.py --check                            # fails where the default is slow (.ci/full busy)
+    python asv_bench/workers.py --check          # fails where the default is slow (.ci/full busy)
 
 Each process makes 200 calls of 240 x 320 x 3 uint8, twice as large, bilinear, channels last: a data loader's worker.
 *spawn* and *fork* are started by `multiprocessing`; *program* is a program of its own, which knows of no others. With
@@ -70,6 +70,7 @@ def work(contender: str, ready: Any, begin: Any) -> float:
 
 def process(contender: str, barrier: Any, results: Any) -> None:
     results.put(work(contender, lambda: None, barrier.wait))
+    barrier.wait()  # ending takes time of the CPUs as well
 
 
 def by_multiprocessing(how: str, contender: str, processes: int) -> float:
@@ -96,11 +97,15 @@ def by_programs(contender: str, processes: int) -> float:
         assert one.stdin is not None
         one.stdin.write("go\n")
         one.stdin.flush()
-    return max(float(one.communicate()[0]) for one in started)
+    slowest = max(float(one.stdout.readline()) for one in started if one.stdout is not None)
+    for one in started:
+        one.communicate()
+    return slowest
 
 
 def child(contender: str) -> None:
-    print(work(contender, lambda: print("ready", flush=True), sys.stdin.readline))
+    print(work(contender, lambda: print("ready", flush=True), sys.stdin.readline), flush=True)
+    sys.stdin.readline()  # ending takes time of the CPUs as well
 
 
 @contextlib.contextmanager
@@ -123,7 +128,9 @@ def seconds(contender: str, how: str, processes: int, loops: int) -> float:
     os.environ.update(SETTINGS[contender])
     try:
         with busy(loops):
-            return by_programs(contender, processes) if how == "program" else by_multiprocessing(how, contender, processes)
+            return (
+                by_programs(contender, processes) if how == "program" else by_multiprocessing(how, contender, processes)
+            )
     finally:
         os.environ.clear()
         os.environ.update(before)
@@ -155,7 +162,9 @@ def main() -> int:
                     for name in names:
                         runs[name].append(seconds(name, how, processes, loops))
                 found = {name: statistics.median(times) for name, times in runs.items()}
-                bad = found["default"] > 1.5 * found.get("one", np.inf) or found["default"] > found.get("opencv", np.inf)
+                bad = found["default"] > 1.5 * found.get("one", np.inf) or found["default"] > found.get(
+                    "opencv", np.inf
+                )
                 slow += bad
                 figures = (f"{found[name]:9.3f}" for name in names)
                 print(f"{how:<10} {processes:>9} {loops:>4}", *figures, "  slow" if bad else "", flush=True)

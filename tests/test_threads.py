@@ -19,6 +19,7 @@ import numpy as np
 import pytest
 
 import upsample
+from upsample._kernels.cpu import skeleton
 from upsample.testing import Case, random_cases, systematic_cases
 
 COUNTS = (1, 2, 3, 7, 64)
@@ -559,6 +560,141 @@ print(dict(os.environ) == before and most() == threads)
     if not sys.platform.startswith("linux"):
         pytest.skip("reads /proc")
     assert printed(code) == "True"
+
+
+# ---- how threads wait, and when there are none -------------------------------------------------------------
+
+needs_openmp = pytest.mark.skipif(not skeleton.has_openmp(), reason="this build has no OpenMP")
+CONFIG = "import upsample\nprint(upsample._config.config()['waiting'])"
+
+
+@needs_openmp
+@pytest.mark.parametrize(
+    ("environment", "said"),
+    [
+        ({}, "threads sleep after some 20 us"),
+        ({"OMP_WAIT_POLICY": "active"}, "as OMP_WAIT_POLICY=active says"),
+        ({"GOMP_SPINCOUNT": "5"}, "as GOMP_SPINCOUNT=5 says"),
+    ],
+)
+def test_how_threads_wait_is_the_users_choice_first(environment, said):
+    assert printed(CONFIG, **environment).startswith(said)
+
+
+@needs_openmp
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="reads /proc")
+def test_a_runtime_that_others_loaded_is_told_and_gets_half_of_the_cpus():
+    load = f"import ctypes\nctypes.CDLL({skeleton.openmp_library()!r})\n"
+    assert "another package loaded it" in printed(load + CONFIG)
+    number = (
+        load + "import os, upsample\nprint(upsample.get_num_threads() == max(1, upsample._threads._available() // 2))"
+    )
+    assert printed(number) == "True"
+    assert printed(load + "import upsample\nprint(upsample.get_num_threads())", UPSAMPLE_NUM_THREADS="5") == "5"
+
+
+def test_a_worker_of_multiprocessing_uses_one_thread(tmp_path):
+    (tmp_path / "job.py").write_text("def number():\n    import upsample\n    return upsample.get_num_threads()\n")
+    code = f"""
+import sys
+sys.path.insert(0, {str(tmp_path)!r})
+import multiprocessing, job
+if __name__ == "__main__":
+    with multiprocessing.get_context("spawn").Pool(1) as pool:
+        print(pool.apply(job.number))
+"""
+    main = tmp_path / "main.py"
+    main.write_text(code)
+    run = f"import runpy; runpy.run_path({str(main)!r}, run_name='__main__')"
+    assert printed(run) == "1"
+    assert printed(run, UPSAMPLE_NUM_THREADS="3") == "3"
+
+
+CALLS = """
+import numpy as np, upsample
+from upsample._kernels.cpu import skeleton
+x = np.random.default_rng(0).random((1, 3, 300, 300), np.float32)
+with upsample.num_threads(1):
+    expected = upsample.interpolate(x, scale_factor=2, mode="bilinear").tobytes()
+"""
+
+
+@needs_openmp
+@pytest.mark.skipif(not hasattr(os, "sched_setaffinity"), reason="no CPU affinity here")
+def test_on_a_cpu_that_is_shared_calls_are_made_alone():
+    """Two threads on one CPU: each has half of the time."""
+    code = (
+        CALLS
+        + """
+import os
+os.sched_setaffinity(0, {min(os.sched_getaffinity(0))})
+upsample.set_num_threads(2)
+for _ in range(200):
+    assert upsample.interpolate(x, scale_factor=2, mode="bilinear").tobytes() == expected
+print(skeleton.regions()["regions"], skeleton.regions()["crowded"], skeleton.regions()["alone"])
+"""
+    )
+    regions, crowded, alone = map(int, printed(code).split())
+    assert regions >= crowded >= 1
+    assert alone >= 50
+    assert "ran alone" in printed(code + "print(upsample._config._regions())")
+
+
+@needs_openmp
+def test_threads_that_the_system_does_not_give_are_done_without():
+    """A thread's stack of 8 MB does not fit into the memory that is left."""
+    pytest.importorskip("resource")
+    code = (
+        CALLS
+        + """
+import resource
+used = int(open("/proc/self/statm").read().split()[0]) * resource.getpagesize()
+resource.setrlimit(resource.RLIMIT_AS, (used + (200 << 20), resource.RLIM_INFINITY))
+skeleton.set_thread_cost(1)
+upsample.set_num_threads(1024)
+for _ in range(3):
+    assert upsample.interpolate(x, scale_factor=2, mode="bilinear").tobytes() == expected
+print(skeleton.regions()["regions"], skeleton.regions()["refused"])
+print(upsample._config._regions())
+"""
+    )
+    if not sys.platform.startswith("linux"):
+        pytest.skip("reads /proc")
+    numbers, text = printed(code).splitlines()
+    regions, refused = map(int, numbers.split())
+    assert regions >= 1
+    assert refused >= 1
+    assert "the system gives no more" in text
+
+
+@needs_openmp
+def test_much_work_is_parallel_and_little_is_not():
+    code = (
+        CALLS
+        + """
+upsample.set_num_threads(2)
+small = np.zeros((1, 1, 32, 32), np.float32)
+upsample.interpolate(small, scale_factor=2)
+print(skeleton.regions()["regions"], "serial (small)" in upsample.explain(small, scale_factor=2))
+upsample.interpolate(x, scale_factor=2, mode="bilinear")
+print(skeleton.regions()["regions"], "serial (small)" in upsample.explain(x, scale_factor=2, mode="bilinear"))
+"""
+    )
+    assert printed(code) == "0 True\n1 False"
+
+
+@pytest.mark.parametrize("threads", [1, 2, 3, 5, 7, 16])
+def test_planes_are_filled_whole_for_any_number_of_threads(threads):
+    plan = upsample.plan((8, 512, 7, 7), np.float32, size=1, mode="area").T
+    g = np.random.default_rng(0).random((8, 512, 1, 1), np.float32)
+    with upsample.num_threads(1):
+        expected = plan(g)
+    skeleton.set_thread_cost(1)
+    try:
+        with upsample.num_threads(threads):
+            assert plan(g).tobytes() == expected.tobytes()
+    finally:
+        skeleton.set_thread_cost()
 
 
 # ---- the call cache ----------------------------------------------------------------------------------------

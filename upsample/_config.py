@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from ._kernels.cpu import skeleton
-from ._threads import get_num_threads, integer
+from ._threads import get_num_threads, integer, waiting
 from ._version import __version__
 from .backends import backends, selected
 from .backends.cpu import MOST_POOL
@@ -27,6 +27,8 @@ def config() -> dict[str, Any]:
         "simd levels": ", ".join(skeleton.levels()),
         "openmp": "yes" if skeleton.has_openmp() else "no: calls run on one thread",
         "threads": get_num_threads(),
+        "waiting": waiting(),
+        "regions": _regions(),
         "output pool": _pool(),
         "backends": ", ".join(backends()),
         "backend": _backend(),
@@ -61,6 +63,20 @@ def _pool() -> str:
     if state["limit"] == 0:
         return "off"
     return f"{_size(state['kept'])} of {_size(state['limit'])} kept in {state['blocks']} blocks"
+
+
+def _regions() -> str:
+    count = skeleton.regions()
+    text = f"{count['regions']} parallel"
+    if count["crowded"]:
+        text += (
+            f", {count['crowded']} of which waited for CPUs that others use, so that {count['alone']} calls ran alone"
+        )
+    if count["refused"]:
+        text += (
+            f", {count['refused']} with fewer threads than asked for: the system gives no more (ulimit -u, pids.max)"
+        )
+    return text
 
 
 def _size(n: int) -> str:

@@ -85,13 +85,6 @@ cdef extern from "taps.h" nogil:
     taps_period find_period(const axis_recipe *a)
 
 
-cdef extern from "runtime.h" nogil:
-    int region_enter()
-    void region_leave()
-    void region_init()
-    const row_table *best_level(int cap)
-
-
 cdef enum:
     MEAN_SAMPLES = 1024         # of a plane whose mean is made at once; larger ones have rows worth a vector
     STREAM_BYTES = 32 << 20     # smaller outputs stay in the cache (measured: streaming below costs up to 3.7x)
@@ -149,6 +142,9 @@ cdef struct job:
     int64_t repeat          # 0: every tile has its own
     int64_t build_bytes     # that have to be zero before tables are made, 0 where it does not matter
     int64_t units
+    int64_t grain           # units that one sweep makes: parts of the work begin at multiples
+    int64_t cost            # ns that it takes one thread, about
+    int64_t parts           # more than this, and what each makes anew at its start costs too much
     # scratch layout, bytes
     int64_t at_ring, at_tags, at_line, at_group, at_planes, at_sum, at_long, at_out, at_row, at_d, at_h, at_w, at_build
     int64_t scratch_bytes

@@ -30,6 +30,17 @@ from upsample._threads import get_num_threads as _get_num_threads
 cnp.import_array()
 region_init()
 
+cdef extern from "runtime.h" nogil:
+    ctypedef struct region_counts:
+        int64_t regions, crowded, alone, refused
+    region_counts region_count
+    int64_t take(int64_t *counter)
+    int region_enter(int threads)
+    void region_leave()
+    void region_init()
+    const char *region_library()
+    const row_table *best_level(int cap)
+
 cdef extern from "numpy/arrayobject.h":
     object PyArray_Empty(int nd, cnp.npy_intp *dims, cnp.dtype descr, int fortran)
     object PyDataMem_SetHandler(object handler)
@@ -101,14 +112,26 @@ cdef enum:
     TILE_SAMPLES = 65536
     RING_BYTES = 1 << 20
     WINDOW_SAMPLES = 1024       # of a row made by windows: their tables and the ring stay in the nearest cache
-    SMALL = 65536               # samples below which threads cost more than they bring
+    WITH_GIL = 4096             # samples that are made before another Python thread could be let in
+    THREAD_COST = 15000         # ns of work that a thread is started for: it wakes up in 6, after a long sleep in 70
     STACK_SCRATCH = 24576
+    PARTS = 4                   # of the work for each thread
+    PART_COST = 16              # a part is this many times what it makes anew at its start
     LONG_TAPS = 1 << 17         # more taps than this of one output are made and summed in parts
     PART_SAMPLES = 1 << 15      # ... of so many samples
     GROUP_TAPS = 5              # fewer are a short chain
     GROUP_SAMPLES = 1024        # of a group's input rows, to stay in the cache transposed
     DIRECT_CHANNELS = 16        # with so many, two by two pixels are summed without a ring
     X2_CHANNELS = 8             # more channels fill vectors without interleaving
+
+cdef int64_t least_cost = THREAD_COST
+
+
+def set_thread_cost(int64_t cost=THREAD_COST):
+    """Nanoseconds of work that a thread is started for."""
+    global least_cost
+    least_cost = cost
+
 
 cdef dict DTYPES = {
     "float32": DTYPE_F32, "float64": DTYPE_F64, "float16": DTYPE_F16, "bfloat16": DTYPE_BF16,
@@ -143,6 +166,18 @@ def set_level(str name):
 def has_openmp():
     """Whether this build runs in parallel."""
     return bool(OPENMP)
+
+
+def openmp_library():
+    """The file of the OpenMP library in use, or None."""
+    cdef const char *name = region_library()
+    return None if name == NULL else name.decode()
+
+
+def regions():
+    """Since the start: parallel regions, those in which the caller waited for threads that did not run, calls on one
+    thread for that reason, and regions that the system gave fewer threads than were asked for."""
+    return region_count
 
 
 cdef extern from *:
@@ -837,13 +872,36 @@ cdef void execute(const job *j, const char *x, const strides3 *sx, char *out, co
         j.level.stream_end()
 
 
+# A thread's own share of the parts; a cache line each.
+cdef struct share:
+    int64_t taken           # by anyone
+    int64_t unused[7]
+
+
+cdef void take_parts(const job *j, const char *x, const strides3 *sx, char *out, const strides3 *so, char *scratch,
+                     share *shares, int me, int threads, int64_t each) noexcept nogil:
+    """Parts of the work until there are none: the thread's own, whose memory it had in earlier calls, then those of others."""
+    cdef int64_t grains = (j.units + j.grain - 1) // j.grain, parts = threads * each, part, taken
+    cdef int k, whose
+    for k in range(threads):
+        whose = (me + k) % threads
+        taken = take(&shares[whose].taken)
+        while taken < each:
+            part = whose * each + taken
+            execute(j, x, sx, out, so, scratch + me * j.scratch_bytes, grains * part // parts * j.grain,
+                    min64(grains * (part + 1) // parts * j.grain, j.units))
+            taken = take(&shares[whose].taken)
+
+
 cdef void execute_parallel(const job *j, const char *x, const strides3 *sx, char *out, const strides3 *so,
-                           char *scratch, int threads) noexcept nogil:
-    """All units in as many contiguous ranges as there are threads."""
-    cdef int t
-    for t in prange(threads, num_threads=threads, schedule="static", chunksize=1):
-        execute(j, x, sx, out, so, scratch + t * j.scratch_bytes, j.units * t // threads,
-                j.units * (t + 1) // threads)
+                           char *scratch, share *shares, int threads) noexcept nogil:
+    """All units, in parts: a thread that is not running holds one part at the most."""
+    cdef int64_t each = max64(1, min64(PARTS, min64(j.parts, j.cost // least_cost) // threads))
+    cdef int me
+    for me in range(threads):
+        shares[me].taken = 0
+    for me in prange(threads, num_threads=threads, schedule="static", chunksize=1):
+        take_parts(j, x, sx, out, so, scratch, shares, me, threads, each)
 
 
 # ---- preparing a job ------------------------------------------------------
@@ -1011,6 +1069,19 @@ def prepare(str dtype, int64_t sample, int64_t outer, int64_t inner, sizes, maps
                                     else j.ring_h))
     j.bands = (j.h.m + j.band - 1) // j.band
     j.units = outer * j.tiles * j.d.m * j.h.m
+    # a part begins with an empty ring: rows of H and planes of D that its first units share with those before
+    at = 1
+    if j.h.has_pass and not j.copies:
+        at = 1 + (j.h.recipe.taps_max + ahead) * j.h.m // j.h.n
+    if j.d.has_pass and not j.copies:
+        at += j.d.recipe.taps_max * j.d.m // j.d.n * min64(j.band, j.h.m)
+    j.grain, j.parts = 1, max64(1, j.units // (PART_COST * at))
+    # measured on AVX-512, within a factor of two: 0.05 ns for a byte of the larger side, and 0.02 for a tap of a pass
+    j.cost = max64(j.d.n * j.h.n * j.w.n, j.d.m * j.h.m * j.w.m) * sample // 20
+    if not j.copies:
+        j.cost += (j.d.n * j.h.n * j.w.m * j.w.recipe.taps_max + j.d.n * j.h.m * j.w.m * j.h.recipe.taps_max
+                   + j.d.m * j.h.m * j.w.m * j.d.recipe.taps_max) // 50
+    j.cost *= outer * inner
 
     # tables that are kept
     keep = {}
@@ -1055,6 +1126,8 @@ def prepare(str dtype, int64_t sample, int64_t outer, int64_t inner, sizes, maps
         j.spread = one_weight(&j.w, j.tile_taps[0].count, weight) and (
             one_weight(&j.h, j.h.whole.count, j.h.whole.weights) and one_weight(&j.d, j.d.whole.count, j.d.whole.weights))
         j.spread_planes = j.spread and inner == j.d.m == 1 and not j.d.has_pass and j.load == NULL and j.store == NULL
+        if j.spread_planes:
+            j.grain, j.parts = j.h.m, outer
     # the longest input row of a tile
     j.line_bytes = 0
     if j.load != NULL and j.long_taps:
@@ -1306,10 +1379,8 @@ cdef class CpuKernel:
         cdef char *scratch
         cdef int threads = 1
         cdef int64_t bytes_ = j.scratch_bytes
-        if self.work >= SMALL and OPENMP and j.units > 1:
-            threads = min(_get_num_threads(), j.units, self.work // (SMALL // 2))
-        if threads > 1 and not region_enter():
-            threads = 1
+        if OPENMP and j.cost >= 2 * least_cost:
+            threads = region_enter(min(_get_num_threads(), (j.units + j.grain - 1) // j.grain, j.cost // least_cost))
         if threads == 1:
             scratch = &stack[0]
             if bytes_ > STACK_SCRATCH:
@@ -1318,19 +1389,21 @@ cdef class CpuKernel:
                     raise MemoryError(f"no memory for {bytes_} bytes of scratch")
                 scratch = memory
             scratch = <char *>align64(<int64_t>scratch)
-            if self.work >= SMALL // 16:
+            if self.work >= WITH_GIL:
                 with nogil:
                     execute(j, x, sx, out, so, scratch, 0, j.units)
             else:               # too short to let another thread in
                 execute(j, x, sx, out, so, scratch, 0, j.units)
             free(memory)
             return 0
-        memory = <char *>malloc(bytes_ * threads + 64)
+        bytes_ = (bytes_ + sizeof(share)) * threads
+        memory = <char *>malloc(bytes_ + 64)
         if memory == NULL:
             region_leave()
-            raise MemoryError(f"no memory for {bytes_ * threads} bytes of scratch")
+            raise MemoryError(f"no memory for {bytes_} bytes of scratch")
+        scratch = <char *>align64(<int64_t>memory)
         with nogil:
-            execute_parallel(j, x, sx, out, so, <char *>align64(<int64_t>memory), threads)
+            execute_parallel(j, x, sx, out, so, scratch + threads * sizeof(share), <share *>scratch, threads)
         region_leave()
         free(memory)
         return 0
@@ -1347,6 +1420,6 @@ cdef class CpuKernel:
         if not j.copies:
             text += f", ring {j.ring_d}x{j.ring_h} rows of {j.row_bytes} bytes"
         text += f", {j.scratch_bytes} bytes of scratch per thread"
-        if self.work < SMALL:
+        if j.cost < 2 * least_cost:
             text += ", serial (small)"
         return text
