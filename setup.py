@@ -38,7 +38,7 @@ LEVELS = {
     "baseline": [],
 }  # fmt: skip
 CFLAGS = os.environ.get("CFLAGS", "").split()
-if "-g" not in CFLAGS:
+if not any(flag.startswith("-g") and flag != "-g0" for flag in CFLAGS):
     FLAGS.append("-g0")  # debug information would be two thirds of the wheel
 FLAGS += [flag for flag in CFLAGS if flag in ("-O0", "-O1")]  # sanitizers take minutes a file at -O3
 # They change sums, and gcc links code that flushes subnormals to zero in the whole process.
@@ -135,14 +135,14 @@ class Toolchain:
                 subprocess.run([*self.link, made, "-o", result, *libraries], check=True, capture_output=True)
             except (OSError, subprocess.CalledProcessError):
                 return False
-            if "_PYTHON_HOST_PLATFORM" in os.environ:
-                return True
             try:
-                return subprocess.run([result], capture_output=True, timeout=60).returncode == 0
+                code = subprocess.run([result], capture_output=True, timeout=60).returncode
             except subprocess.TimeoutExpired:
                 return False
             except OSError:  # it cannot be started here
                 return True
+            # (an emulator that lacks the target's libraries has codes of its own)
+            return code == 0 or ("_PYTHON_HOST_PLATFORM" in os.environ and code != 1)
 
     def openmp(self):
         """Flags to compile and to link with; empty where calls run on one thread."""
@@ -194,11 +194,13 @@ class BuildExtensions(build_ext):
     """Compiles every source to an object of its own, several at a time, where a file that it includes has changed."""
 
     def build_extensions(self):
+        import Cython
         import numpy
         from Cython.Build import cythonize
 
         runtime = self.use_clang_cl() if WINDOWS else []
         tools = Toolchain(self.compiler)
+        self.version = [macros.get("__VERSION__") for macros in tools.macros.values()]
         openmp, libraries = tools.openmp()
         wanted = levels_wanted()
         common = [KERNELS, INCLUDE, numpy.get_include()]
@@ -213,9 +215,12 @@ class BuildExtensions(build_ext):
             ]  # fmt: skip
             made = []
             # (translated here while the first are compiled)
-            for extension in cythonize(self.extensions, language_level=3, quiet=True):
+            other = [name for name in map(self.translated, self.extensions) if name.exists()]
+            force = any(Cython.__version__ not in name.read_text(errors="replace")[:100] for name in other)
+            for extension in cythonize(self.extensions, language_level=3, quiet=True, force=force):
                 # nothing of what is slow at -O1 is called for each sample
-                flags = FLAGS + (openmp if extension.name.endswith("skeleton") else ["-O1"])
+                fast = [] if "-O0" in FLAGS else ["-O1"]
+                flags = FLAGS + (openmp if extension.name.endswith("skeleton") else fast)
                 version = f"numpy {numpy.__version__}"
                 made.append(pool.submit(self.object, extension.sources[0], flags, macros, common, version))
         for extension, built in zip(self.extensions, made, strict=True):
@@ -224,8 +229,21 @@ class BuildExtensions(build_ext):
             extension.extra_objects = [built.result(), *([row.result() for row in rows] if kernels else []), *runtime]
             extension.extra_link_args = libraries if kernels else []
             extension.libraries = [] if WINDOWS else ["m"]
-            extension.depends = extension.extra_objects
+            self.remove_other(extension.name)
+        self.force = True  # to link: objects may be older than what was linked of others
         super().build_extensions()
+
+    @staticmethod
+    def translated(extension):
+        return Path(extension.sources[0]).with_suffix(".c")
+
+    def remove_other(self, name):
+        """Remove a module of another suffix, which Python would load first."""
+        path = name.replace(".", "/")
+        for folder in (self.build_lib, "."):
+            other = Path(folder, path + sysconfig.get_config_var("EXT_SUFFIX"))
+            if LIMITED_API and other.exists():
+                other.unlink()
 
     def object(self, source, flags, macros, include_dirs, version=""):
         """The object file of a source, in a folder that tells how it was compiled."""
@@ -233,6 +251,8 @@ class BuildExtensions(build_ext):
             flags = [f"/clang:{flag}" for flag in flags]
         command = [
             getattr(self.compiler, "compiler_so", "clang-cl"),
+            self.version,
+            [os.environ.get(name) for name in ("MACOSX_DEPLOYMENT_TARGET", "SDKROOT")],
             flags,
             macros,
             sysconfig.get_path("include"),
@@ -241,14 +261,18 @@ class BuildExtensions(build_ext):
         folder = os.path.join(OBJECTS, hashlib.sha256(repr(command).encode()).hexdigest()[:12])
         (name,) = self.compiler.object_filenames([source], output_dir=folder)
         if self.force or newer_group(includes(source), name):
-            self.compiler.compile(
+            own = f"{folder}.{os.getpid()}.{os.path.basename(name)}"  # what a compiler leaves that was stopped is never taken for an object
+            (made,) = self.compiler.compile(
                 [source],
-                output_dir=folder,
+                output_dir=own,
                 macros=macros,
                 include_dirs=include_dirs,
                 debug=self.debug,
                 extra_postargs=flags,
             )
+            os.makedirs(os.path.dirname(name), exist_ok=True)
+            os.replace(made, name)
+            shutil.rmtree(own)
         return name
 
     def use_clang_cl(self):

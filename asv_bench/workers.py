@@ -17,6 +17,7 @@ import argparse
 import contextlib
 import multiprocessing
 import os
+import random
 import statistics
 import subprocess
 import sys
@@ -158,8 +159,8 @@ def main() -> int:
         for processes in asked.processes:
             for loops in asked.busy:
                 runs: dict[str, list[float]] = {name: [] for name in names}
-                for _ in range(asked.repeat):  # in turns
-                    for name in names:
+                for _ in range(asked.repeat):  # in turns, and in another order each time
+                    for name in random.sample(names, len(names)):
                         runs[name].append(seconds(name, how, processes, loops))
                 found = {name: statistics.median(times) for name, times in runs.items()}
                 bad = found["default"] > 1.5 * found.get("one", np.inf) or found["default"] > found.get(

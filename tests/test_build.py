@@ -109,7 +109,8 @@ def test_fast_math_is_left_out_and_what_is_built_again_is_what_changed(tree: Pat
 def import_error(folder: Path) -> str:
     """What importing the package from a folder, or an archive, says."""
     code = "import sys\ntry:\n    import upsample\nexcept ImportError as error:\n    print(error)"
-    return building.run([sys.executable, "-P", "-c", code], PYTHONPATH=str(folder))
+    # (without an editable installation, which would find what is missing here)
+    return building.run([sys.executable, "-P", "-S", "-c", code], PYTHONPATH=str(folder))
 
 
 def test_an_import_error_tells_its_real_reason(tmp_path: Path) -> None:

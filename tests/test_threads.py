@@ -34,7 +34,7 @@ def restored() -> Iterator[None]:
 
 
 def run_code(code: str, timeout: float = 60, **environment: str) -> subprocess.CompletedProcess[str]:
-    clean = {k: v for k, v in os.environ.items() if not k.startswith("UPSAMPLE_") and k != "OMP_NUM_THREADS"}
+    clean = {k: v for k, v in os.environ.items() if not k.startswith(("UPSAMPLE_", "OMP_", "GOMP_", "KMP_"))}
     return subprocess.run(
         [sys.executable, "-P", "-c", code], env=clean | environment, capture_output=True, text=True, timeout=timeout
     )
@@ -574,7 +574,7 @@ CONFIG = "import upsample\nprint(upsample._config.config()['waiting'])"
     [
         ({}, "threads sleep after some 20 us"),
         ({"OMP_WAIT_POLICY": "active"}, "as OMP_WAIT_POLICY=active says"),
-        ({"GOMP_SPINCOUNT": "5"}, "as GOMP_SPINCOUNT=5 says"),
+        ({"OMP_WAIT_POLICY": "passive", "GOMP_SPINCOUNT": "5"}, "as OMP_WAIT_POLICY=passive says"),
     ],
 )
 def test_how_threads_wait_is_the_users_choice_first(environment, said):
@@ -631,13 +631,13 @@ os.sched_setaffinity(0, {min(os.sched_getaffinity(0))})
 upsample.set_num_threads(2)
 for _ in range(200):
     assert upsample.interpolate(x, scale_factor=2, mode="bilinear").tobytes() == expected
-print(skeleton.regions()["regions"], skeleton.regions()["crowded"], skeleton.regions()["alone"])
+print(skeleton.regions()["regions"], skeleton.regions()["crowded"], skeleton.regions()["serial"])
 """
     )
-    regions, crowded, alone = map(int, printed(code).split())
+    regions, crowded, serial = map(int, printed(code).split())
     assert regions >= crowded >= 1
-    assert alone >= 50
-    assert "ran alone" in printed(code + "print(upsample._config._regions())")
+    assert serial >= 50
+    assert "calls were serial" in printed(code + "print(upsample._config._regions())")
 
 
 @needs_openmp
@@ -651,8 +651,8 @@ import resource
 used = int(open("/proc/self/statm").read().split()[0]) * resource.getpagesize()
 resource.setrlimit(resource.RLIMIT_AS, (used + (200 << 20), resource.RLIM_INFINITY))
 skeleton.set_thread_cost(1)
-upsample.set_num_threads(1024)
-for _ in range(3):
+for threads in (1024, 2, 1024):
+    upsample.set_num_threads(threads)
     assert upsample.interpolate(x, scale_factor=2, mode="bilinear").tobytes() == expected
 print(skeleton.regions()["regions"], skeleton.regions()["refused"])
 print(upsample._config._regions())
@@ -668,6 +668,17 @@ print(upsample._config._regions())
 
 
 @needs_openmp
+@pytest.mark.parametrize(
+    "settings",
+    [{"GOMP_SPINCOUNT": "5", "KMP_BLOCKTIME": "7"}, {"KMP_BLOCKTIME": "7"}, {"GOMP_SPINCOUNT": "5"}],
+)
+def test_a_setting_of_another_runtime_decides_nothing(settings):
+    own = "GOMP_SPINCOUNT" if "gomp" in skeleton.openmp_library() else "KMP_BLOCKTIME"
+    said = printed(CONFIG, **settings)
+    assert said.startswith(f"as {own}={settings[own]} says" if own in settings else "threads sleep")
+
+
+@needs_openmp
 def test_much_work_is_parallel_and_little_is_not():
     code = (
         CALLS
@@ -678,9 +689,11 @@ upsample.interpolate(small, scale_factor=2)
 print(skeleton.regions()["regions"], "serial (small)" in upsample.explain(small, scale_factor=2))
 upsample.interpolate(x, scale_factor=2, mode="bilinear")
 print(skeleton.regions()["regions"], "serial (small)" in upsample.explain(x, scale_factor=2, mode="bilinear"))
+large = np.zeros((1, 1, 4000, 4000), np.uint8)
+print("serial (small)" in upsample.explain(large, size=10))
 """
     )
-    assert printed(code) == "0 True\n1 False"
+    assert printed(code) == "0 True\n1 False\nTrue"
 
 
 @pytest.mark.parametrize("threads", [1, 2, 3, 5, 7, 16])

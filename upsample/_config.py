@@ -69,9 +69,7 @@ def _regions() -> str:
     count = skeleton.regions()
     text = f"{count['regions']} parallel"
     if count["crowded"]:
-        text += (
-            f", {count['crowded']} of which waited for CPUs that others use, so that {count['alone']} calls ran alone"
-        )
+        text += f", {count['crowded']} of which met CPUs that others use, so that {count['serial']} calls were serial"
     if count["refused"]:
         text += (
             f", {count['refused']} with fewer threads than asked for: the system gives no more (ulimit -u, pids.max)"

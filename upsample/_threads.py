@@ -17,9 +17,9 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 MAX_THREADS = 1024
-# Of these the user's own hold. libgomp's threads spin for 300,000 rounds where none is set, which is 6 ms here and a
-# time slice of anybody else on the same CPU; 1,000 rounds are about 20 us, and keep threads of calls in a loop awake.
-WAITING = ("OMP_WAIT_POLICY", "GOMP_SPINCOUNT", "KMP_BLOCKTIME")
+# Where the user has not set them: libgomp's threads spin for 300,000 rounds, which is 6 ms here and a time slice of
+# anybody else on the same CPU; 1,000 rounds are about 20 us, and keep threads of calls in a loop awake.
+POLICY = "OMP_WAIT_POLICY"
 SOON_ASLEEP = {"GOMP_SPINCOUNT": "1000", "KMP_BLOCKTIME": "0"}
 _context: contextvars.ContextVar[int | None] = contextvars.ContextVar("upsample_threads", default=None)
 
@@ -107,13 +107,13 @@ _waiting = "there are no threads"
 _spinning = False  # or may do so, for all that is known
 
 
-def _openmp_files() -> set[str]:
-    """Files of OpenMP runtimes that are loaded in this process, as far as the system tells."""
+def _openmp_files() -> set[str] | None:
+    """Files of OpenMP runtimes that are loaded in this process, or None where the system does not tell."""
     try:
         with open("/proc/self/maps") as f:
             return {os.path.realpath(line.split(None, 5)[-1].strip()) for line in f if "omp" in line}
     except OSError:
-        return set()
+        return None
 
 
 def load_openmp(load: Callable[[], str | None]) -> None:
@@ -125,26 +125,28 @@ def load_openmp(load: Callable[[], str | None]) -> None:
         Loads the runtime, lets it read its settings, and returns its file, or None where there is none.
     """
     global _process, _waiting, _spinning
-    own = next((name for name in WAITING if name in os.environ), None)
     before = _openmp_files()
-    if own is None:
-        os.environ.update(SOON_ASLEEP)
+    ours = {} if POLICY in os.environ else {n: v for n, v in SOON_ASLEEP.items() if n not in os.environ}
+    os.environ.update(ours)
     try:
         file = load()
     finally:
-        if own is None:
-            for name in SOON_ASLEEP:
-                os.environ.pop(name, None)
+        for name in ours:
+            os.environ.pop(name, None)
     if file is None:
         return
-    if os.path.realpath(file) in before:
-        _process = initial(os.environ, shared=own is None)
-        _spinning = own is None
-        _waiting = f"as {os.path.basename(file)} was told when another package loaded it; else they spin"
-    elif own is not None:
-        _waiting = f"as {own}={os.environ[own]} says"
+    library = os.path.basename(file)
+    setting = POLICY if POLICY in os.environ else "GOMP_SPINCOUNT" if "gomp" in library else "KMP_BLOCKTIME"
+    if before is not None and os.path.realpath(file) in before:
+        _spinning = setting not in os.environ
+        _process = initial(os.environ, shared=_spinning)
+        _waiting = f"as {library} was told when another package loaded it; else they spin"
+    elif setting in os.environ:
+        _waiting = f"as {setting}={os.environ[setting]} says"
     else:
-        _waiting = f"threads sleep after some 20 us (set while {os.path.basename(file)} was loaded)"
+        _waiting = f"threads sleep after some 20 us (set while {library} was loaded)"
+        if before is None:
+            _waiting += ", unless another package loaded it before"
 
 
 def waiting() -> str:

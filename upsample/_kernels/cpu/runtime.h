@@ -3,11 +3,11 @@
  * A region is entered with as many threads as there will be, which may be one:
  * - libgomp hangs in a child forked after anyone's region, and a second team beside
  *   a running one only oversubscribes;
- * - libgomp ends a process in which it cannot start a thread, so a thread that needs
- *   more than before first starts and ends as many of its own;
- * - on CPUs that others use, a caller waits for a partner that is not running, or does
- *   not run itself: after a region in which it had its CPU for less than two thirds of
- *   the time, calls run on one thread for a while, for longer each time.
+ * - libgomp ends a process in which it cannot start a thread, so as many threads as a team
+ *   grows by are first started and ended here;
+ * - on CPUs that others use, a thread holds a part of the work and does not run: after a
+ *   region in which one had no CPU for a third of the time, calls run on one thread for a
+ *   while, for longer each time.
  * None of this ever changes a result. */
 #ifndef UPSAMPLE_RUNTIME_H
 #define UPSAMPLE_RUNTIME_H
@@ -25,40 +25,69 @@
 #include <omp.h>
 #endif
 
-#define CROWDED_WAIT 80000          /* ns without its CPU that are worth a word, and ... */
-#define CROWDED_PAUSE 5000000       /* ... ns in which a caller is alone then, the first time, */
+#define CROWDED_LEAST 80000         /* ns without a CPU that are worth a word, and ... */
+#define CROWDED_LATE 500000         /* ns that a thread may take to wake up, */
+#define CROWDED_PAUSE 5000000       /* ... ns in which calls are serial then, the first time, */
 #define CROWDED_STEP 4              /* times as long where the next region is no better, */
 #define CROWDED_MOST 1000000000     /* and at the most */
 
-typedef struct { int64_t regions, crowded, alone, refused; } region_counts;
+typedef struct { int64_t regions, crowded, serial, refused; } region_counts;
 
 static volatile int region_busy, region_forked;
 static int64_t crowded_until, crowded_pause = CROWDED_PAUSE;
-static region_counts region_count;  /* for tests and show_config; written with the region held, save `alone` */
+static int crowded_fresh = 1;       /* threads were just started, or slept long: the next region tells nothing */
+static region_counts region_count;  /* for tests and show_config; written with the region held, save `serial` */
+static int64_t region_start;        /* of the region that is held */
+static int cpu_time_known;
 
 #ifndef _WIN32
 static int64_t clock_of(clockid_t id)
 {
     struct timespec t;
-    clock_gettime(id, &t);
-    return (int64_t)t.tv_sec * 1000000000 + t.tv_nsec;
+    return clock_gettime(id, &t) ? 0 : (int64_t)t.tv_sec * 1000000000 + t.tv_nsec;
 }
 static int64_t region_clock(void) { return clock_of(CLOCK_MONOTONIC); }
-static int64_t region_cpu(void) { return clock_of(CLOCK_THREAD_CPUTIME_ID); }
+static int64_t thread_cpu_time(void) { return clock_of(CLOCK_THREAD_CPUTIME_ID); }
+static void find_cpu_time(void)
+{
+    struct timespec step;
+    cpu_time_known = clock_getres(CLOCK_THREAD_CPUTIME_ID, &step) == 0 && step.tv_sec == 0 && step.tv_nsec <= 1000;
+}
 #else
 static int64_t region_clock(void) { return 0; }
-static int64_t region_cpu(void) { return 0; }
+static int64_t thread_cpu_time(void) { return 0; }
 #endif
-static int64_t region_start, region_start_cpu;      /* of the region that is held */
+
+/* What a thread knows of its time in a region. */
+typedef struct { int64_t wall, cpu; } region_time;
+
+static inline region_time region_arrive(void)
+{
+    region_time t = { region_clock(), cpu_time_known ? thread_cpu_time() : 0 };
+    return t;
+}
+
+/* ns that a thread was without a CPU since it arrived; where it found nothing to do, ns that it came too late. */
+static inline int64_t region_lost(region_time arrived, int worked)
+{
+    if (!cpu_time_known) return 0;
+    int64_t late = arrived.wall - region_start;
+    if (!worked) return late > CROWDED_LATE ? late : 0;
+    return region_clock() - arrived.wall - (thread_cpu_time() - arrived.cpu);
+}
 
 /* What a counter was, one less than it is now. */
-static inline int64_t take(int64_t *counter) { return __atomic_fetch_add(counter, 1, __ATOMIC_RELAXED); }
+static inline int64_t fetch_increment(int64_t *counter) { return __atomic_fetch_add(counter, 1, __ATOMIC_RELAXED); }
 
 #ifndef _WIN32
 /* Whoever used libgomp before the fork, in this library or beside it. */
 static void region_in_child(void) { region_forked = 1; region_busy = 0; }
 
-static void region_init(void) { pthread_atfork(0, 0, region_in_child); }
+static void region_init(void)
+{
+    pthread_atfork(0, 0, region_in_child);
+    find_cpu_time();
+}
 
 static pthread_mutex_t probe_lock = PTHREAD_MUTEX_INITIALIZER;
 
@@ -83,16 +112,17 @@ static int threads_given(int wanted)
     return given;
 }
 
-/* So many can be had: OpenMP keeps a team for every thread that calls. */
+/* OpenMP keeps a team for every thread that calls, and ends what a smaller one leaves over. */
 static __thread int team_size = 1;
 
 static int team_of(int threads)
 {
-    if (threads <= team_size) return threads;
-    int more = threads - team_size, given = threads_given(more);
-    if (given < more) region_count.refused++;
-    /* at the limit, half: OpenMP needs memory beside the threads, and others start some as well */
-    return team_size += given < more ? given / 2 : more;
+    int more = threads - team_size, given = more > 0 ? threads_given(more) : more;
+    if (given < more) {
+        region_count.refused++;
+        threads = team_size + given / 2;    /* at the limit, half: OpenMP needs memory as well, and others start some */
+    }
+    return team_size = threads;
 }
 #else
 static void region_init(void) {}
@@ -105,22 +135,25 @@ static int region_enter(int threads)
     if (threads < 2 || region_forked) return 1;
     int64_t until = __atomic_load_n(&crowded_until, __ATOMIC_RELAXED);
     if (until && region_clock() < until) {
-        __atomic_fetch_add(&region_count.alone, 1, __ATOMIC_RELAXED);
+        __atomic_fetch_add(&region_count.serial, 1, __ATOMIC_RELAXED);
         return 1;
     }
     if (__sync_lock_test_and_set(&region_busy, 1)) return 1;
     threads = team_of(threads);
     if (threads < 2) __sync_lock_release(&region_busy);
-    region_start_cpu = region_cpu();
-    region_start = region_clock();
-    return threads;
+    else region_start = region_clock();
+    return threads < 2 ? 1 : threads;
 }
 
-static void region_leave(void)
+/* After a region in which a thread was without a CPU for so long. */
+static void region_leave(int64_t lost)
 {
-    int64_t now = region_clock(), cpu = region_cpu() - region_start_cpu, lost = now - region_start - cpu, until = 0;
+    int64_t now = region_clock(), until = 0;
     region_count.regions++;
-    if (lost > CROWDED_WAIT && lost > cpu / 2) {
+    if (crowded_fresh) {
+        crowded_fresh = 0;
+    } else if (lost > CROWDED_LEAST && lost > (now - region_start) / 3) {
+        crowded_fresh = 1;
         region_count.crowded++;
         until = now + crowded_pause;
         crowded_pause = crowded_pause * CROWDED_STEP > CROWDED_MOST ? CROWDED_MOST : crowded_pause * CROWDED_STEP;

@@ -28,18 +28,23 @@ from upsample._arrays import check_out as _check_out, native as _native, write a
 from upsample._threads import get_num_threads as _get_num_threads
 
 cnp.import_array()
-region_init()
 
 cdef extern from "runtime.h" nogil:
     ctypedef struct region_counts:
-        int64_t regions, crowded, alone, refused
+        int64_t regions, crowded, serial, refused
+    ctypedef struct region_time:
+        pass
     region_counts region_count
-    int64_t take(int64_t *counter)
+    int64_t fetch_increment(int64_t *counter)
+    region_time region_arrive()
+    int64_t region_lost(region_time arrived, int worked)
     int region_enter(int threads)
-    void region_leave()
+    void region_leave(int64_t lost)
     void region_init()
     const char *region_library()
     const row_table *best_level(int cap)
+
+region_init()
 
 cdef extern from "numpy/arrayobject.h":
     object PyArray_Empty(int nd, cnp.npy_intp *dims, cnp.dtype descr, int fortran)
@@ -175,8 +180,8 @@ def openmp_library():
 
 
 def regions():
-    """Since the start: parallel regions, those in which the caller waited for threads that did not run, calls on one
-    thread for that reason, and regions that the system gave fewer threads than were asked for."""
+    """Since the start: parallel regions, those in which a thread was long without a CPU, calls that were serial for that
+    reason, and regions that the system gave fewer threads than were asked for."""
     return region_count
 
 
@@ -872,36 +877,47 @@ cdef void execute(const job *j, const char *x, const strides3 *sx, char *out, co
         j.level.stream_end()
 
 
-# A thread's own share of the parts; a cache line each.
-cdef struct share:
+# The parts that are a thread's own; a cache line each.
+cdef struct part_queue:
     int64_t taken           # by anyone
-    int64_t unused[7]
+    int64_t lost            # ns that the thread was without a CPU
+    int64_t unused[6]
 
 
 cdef void take_parts(const job *j, const char *x, const strides3 *sx, char *out, const strides3 *so, char *scratch,
-                     share *shares, int me, int threads, int64_t each) noexcept nogil:
+                     part_queue *queues, int me, int threads, int64_t per_thread) noexcept nogil:
     """Parts of the work until there are none: the thread's own, whose memory it had in earlier calls, then those of others."""
-    cdef int64_t grains = (j.units + j.grain - 1) // j.grain, parts = threads * each, part, taken
-    cdef int k, whose
+    cdef int64_t grains = (j.units + j.grain - 1) // j.grain, parts = threads * per_thread, part, taken
+    cdef region_time arrived = region_arrive()
+    cdef int k, owner
+    cdef bint worked = False
     for k in range(threads):
-        whose = (me + k) % threads
-        taken = take(&shares[whose].taken)
-        while taken < each:
-            part = whose * each + taken
+        owner = (me + k) % threads
+        taken = fetch_increment(&queues[owner].taken)
+        while taken < per_thread:
+            worked = True
+            part = owner * per_thread + taken
             execute(j, x, sx, out, so, scratch + me * j.scratch_bytes, grains * part // parts * j.grain,
                     min64(grains * (part + 1) // parts * j.grain, j.units))
-            taken = take(&shares[whose].taken)
+            taken = fetch_increment(&queues[owner].taken)
+    queues[me].lost = region_lost(arrived, worked)
 
 
-cdef void execute_parallel(const job *j, const char *x, const strides3 *sx, char *out, const strides3 *so,
-                           char *scratch, share *shares, int threads) noexcept nogil:
-    """All units, in parts: a thread that is not running holds one part at the most."""
-    cdef int64_t each = max64(1, min64(PARTS, min64(j.parts, j.cost // least_cost) // threads))
+cdef int64_t execute_parallel(const job *j, const char *x, const strides3 *sx, char *out, const strides3 *so,
+                              char *scratch, part_queue *queues, int threads) noexcept nogil:
+    """All units, in parts: a thread that is not running holds one part at the most.
+
+    Returns the most ns that a thread was without a CPU.
+    """
+    cdef int64_t per_thread = max64(1, min64(PARTS, min64(j.parts, j.cost // least_cost) // threads)), lost = 0
     cdef int me
     for me in range(threads):
-        shares[me].taken = 0
+        queues[me].taken = queues[me].lost = 0
     for me in prange(threads, num_threads=threads, schedule="static", chunksize=1):
-        take_parts(j, x, sx, out, so, scratch, shares, me, threads, each)
+        take_parts(j, x, sx, out, so, scratch, queues, me, threads, per_thread)
+    for me in range(threads):
+        lost = max64(lost, queues[me].lost)
+    return lost
 
 
 # ---- preparing a job ------------------------------------------------------
@@ -951,6 +967,11 @@ cdef void set_axis(axis_job *a, AxisMap m, int64_t n) except *:
     a.block = max64(1, min64(TABLE_OUTPUTS, TABLE_WEIGHTS // a.recipe.taps_max))
     if a.block < a.m:
         a.block = max64(1, min64(1024, 65536 // a.recipe.taps_max))
+
+
+cdef int64_t used_inputs(const axis_job *a) noexcept:
+    """At most so many inputs of an axis are taps."""
+    return min64(a.n, a.m * max64(1, a.recipe.taps_max)) if a.has_pass else a.n
 
 
 def prepare(str dtype, int64_t sample, int64_t outer, int64_t inner, sizes, maps):
@@ -1070,16 +1091,16 @@ def prepare(str dtype, int64_t sample, int64_t outer, int64_t inner, sizes, maps
     j.bands = (j.h.m + j.band - 1) // j.band
     j.units = outer * j.tiles * j.d.m * j.h.m
     # a part begins with an empty ring: rows of H and planes of D that its first units share with those before
-    at = 1
+    cdef int64_t anew = 1, used_d = used_inputs(&j.d), used_h = used_inputs(&j.h)
     if j.h.has_pass and not j.copies:
-        at = 1 + (j.h.recipe.taps_max + ahead) * j.h.m // j.h.n
+        anew = 1 + (j.h.recipe.taps_max + ahead) * j.h.m // j.h.n
     if j.d.has_pass and not j.copies:
-        at += j.d.recipe.taps_max * j.d.m // j.d.n * min64(j.band, j.h.m)
-    j.grain, j.parts = 1, max64(1, j.units // (PART_COST * at))
+        anew += j.d.recipe.taps_max * j.d.m // j.d.n * min64(j.band, j.h.m)
+    j.grain, j.parts = 1, max64(1, j.units // (PART_COST * anew))
     # measured on AVX-512, within a factor of two: 0.05 ns for a byte of the larger side, and 0.02 for a tap of a pass
-    j.cost = max64(j.d.n * j.h.n * j.w.n, j.d.m * j.h.m * j.w.m) * sample // 20
+    j.cost = max64(used_d * used_h * used_inputs(&j.w), j.d.m * j.h.m * j.w.m) * sample // 20
     if not j.copies:
-        j.cost += (j.d.n * j.h.n * j.w.m * j.w.recipe.taps_max + j.d.n * j.h.m * j.w.m * j.h.recipe.taps_max
+        j.cost += (used_d * used_h * j.w.m * j.w.recipe.taps_max + used_d * j.h.m * j.w.m * j.h.recipe.taps_max
                    + j.d.m * j.h.m * j.w.m * j.d.recipe.taps_max) // 50
     j.cost *= outer * inner
 
@@ -1378,7 +1399,7 @@ cdef class CpuKernel:
         cdef char *memory = NULL
         cdef char *scratch
         cdef int threads = 1
-        cdef int64_t bytes_ = j.scratch_bytes
+        cdef int64_t bytes_ = j.scratch_bytes, lost
         if OPENMP and j.cost >= 2 * least_cost:
             threads = region_enter(min(_get_num_threads(), (j.units + j.grain - 1) // j.grain, j.cost // least_cost))
         if threads == 1:
@@ -1396,15 +1417,15 @@ cdef class CpuKernel:
                 execute(j, x, sx, out, so, scratch, 0, j.units)
             free(memory)
             return 0
-        bytes_ = (bytes_ + sizeof(share)) * threads
+        bytes_ = (bytes_ + sizeof(part_queue)) * threads
         memory = <char *>malloc(bytes_ + 64)
         if memory == NULL:
-            region_leave()
+            region_leave(0)
             raise MemoryError(f"no memory for {bytes_} bytes of scratch")
         scratch = <char *>align64(<int64_t>memory)
         with nogil:
-            execute_parallel(j, x, sx, out, so, scratch + threads * sizeof(share), <share *>scratch, threads)
-        region_leave()
+            lost = execute_parallel(j, x, sx, out, so, scratch + threads * sizeof(part_queue), <part_queue *>scratch, threads)
+        region_leave(lost)
         free(memory)
         return 0
 
