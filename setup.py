@@ -261,7 +261,8 @@ class BuildExtensions(build_ext):
         folder = os.path.join(OBJECTS, hashlib.sha256(repr(command).encode()).hexdigest()[:12])
         (name,) = self.compiler.object_filenames([source], output_dir=folder)
         if self.force or newer_group(includes(source), name):
-            own = f"{folder}.{os.getpid()}.{os.path.basename(name)}"  # what a compiler leaves that was stopped is never taken for an object
+            # (what a compiler leaves that was stopped is never taken for an object)
+            own = f"{folder}.{os.getpid()}.{os.path.basename(name)}"
             (made,) = self.compiler.compile(
                 [source],
                 output_dir=own,
