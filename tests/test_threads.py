@@ -575,6 +575,8 @@ CONFIG = "import upsample\nprint(upsample._config.config()['waiting'])"
         ({}, "threads sleep after some 20 us"),
         ({"OMP_WAIT_POLICY": "active"}, "as OMP_WAIT_POLICY=active says"),
         ({"OMP_WAIT_POLICY": "passive", "GOMP_SPINCOUNT": "5"}, "as OMP_WAIT_POLICY=passive says"),
+        ({"OMP_WAIT_POLICY": "bogus"}, "threads sleep after some 20 us"),
+        ({"OMP_WAIT_POLICY": ""}, "threads sleep after some 20 us"),
     ],
 )
 def test_how_threads_wait_is_the_users_choice_first(environment, said):
@@ -598,7 +600,7 @@ def test_a_worker_of_multiprocessing_uses_one_thread(tmp_path):
     code = f"""
 import sys
 sys.path.insert(0, {str(tmp_path)!r})
-import multiprocessing, job
+import multiprocessing, job, upsample
 if __name__ == "__main__":
     with multiprocessing.get_context("spawn").Pool(1) as pool:
         print(pool.apply(job.number))

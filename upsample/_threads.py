@@ -71,15 +71,8 @@ def _is_worker() -> bool:
     return module is not None and module.parent_process() is not None
 
 
-def initial(environ: Any, shared: bool = False) -> int:
-    """The number that the environment asks for, else what the machine gives.
-
-    Parameters
-    ----------
-    environ : mapping
-        Environment variables.
-    shared : bool
-        Whether waiting threads spin in a runtime that others loaded: half of the CPUs are left to those.
+def initial(environ: Any) -> int | None:
+    """The number that the environment asks for, or None where it asks for none.
 
     Raises
     ------
@@ -97,14 +90,20 @@ def initial(environ: Any, shared: bool = False) -> int:
     others = environ.get("OMP_NUM_THREADS", "").split(",")[0].strip()
     if others.isascii() and others.isdigit() and 1 <= int(others) <= MAX_THREADS:
         return int(others)
-    if _is_worker():
-        return 1
-    return max(1, _available() // 2) if shared else _available()
+    return None
 
 
 _process = initial(os.environ)
+_machine = _available()
 _waiting = "there are no threads"
 _spinning = False  # or may do so, for all that is known
+
+
+def _default() -> int:
+    """Where nobody named a number. (Asked at each call: a process learns late that it is a worker.)"""
+    if _is_worker():
+        return 1
+    return max(1, _machine // 2) if _spinning else _machine
 
 
 def _openmp_files() -> set[str] | None:
@@ -124,9 +123,10 @@ def load_openmp(load: Callable[[], str | None]) -> None:
     load : callable
         Loads the runtime, lets it read its settings, and returns its file, or None where there is none.
     """
-    global _process, _waiting, _spinning
+    global _waiting, _spinning
     before = _openmp_files()
-    ours = {} if POLICY in os.environ else {n: v for n, v in SOON_ASLEEP.items() if n not in os.environ}
+    named = os.environ.get(POLICY, "").strip().lower() in ("active", "passive")
+    ours = {} if named else {n: v for n, v in SOON_ASLEEP.items() if n not in os.environ}
     os.environ.update(ours)
     try:
         file = load()
@@ -136,10 +136,9 @@ def load_openmp(load: Callable[[], str | None]) -> None:
     if file is None:
         return
     library = os.path.basename(file)
-    setting = POLICY if POLICY in os.environ else "GOMP_SPINCOUNT" if "gomp" in library else "KMP_BLOCKTIME"
+    setting = POLICY if named else "GOMP_SPINCOUNT" if "gomp" in library else "KMP_BLOCKTIME"
     if before is not None and os.path.realpath(file) in before:
         _spinning = setting not in os.environ
-        _process = initial(os.environ, shared=_spinning)
         _waiting = f"as {library} was told when another package loaded it; else they spin"
     elif setting in os.environ:
         _waiting = f"as {setting}={os.environ[setting]} says"
@@ -199,7 +198,7 @@ def get_num_threads() -> int:
     >>> upsample.get_num_threads() >= 1
     True
     """
-    return _context.get() or _process
+    return _context.get() or _process or _default()
 
 
 @contextlib.contextmanager
