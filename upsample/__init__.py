@@ -19,8 +19,8 @@ except ImportError as error:  # pragma: no cover - shown by a test in a process 
         ) from error
     if not [*_folder.glob("_axismap*.so"), *_folder.glob("_axismap*.pyd")]:
         raise ImportError(
-            f"upsample's compiled modules are missing: {_folder.parent} is a source tree. Run `pip install -e .` in it, "
-            "or `pip install .` and then import from another folder."
+            f"upsample's compiled modules are missing: {_folder.parent} is a source tree. Run `pip install -e .` in "
+            "it, or `pip install .` and then import from another folder."
         ) from None
     raise
 

@@ -71,7 +71,8 @@ def _regions() -> str:
     if count["crowded"]:
         text += f", {count['crowded']} of which met CPUs that others use, so that {count['serial']} calls were serial"
     if count["refused"]:
-        text += f", {count['refused']} with fewer threads than asked for: the system gives no more (ulimit -u, pids.max, memory)"
+        text += f", {count['refused']} with fewer threads than asked for: the system gives no more"
+        text += " (ulimit -u, pids.max, memory)"
     return text
 
 

@@ -39,6 +39,9 @@ enum { PAIR_NONE, PAIR_X2, PAIR_WINDOWS };
 /* Rows summed in one call; longer sums are continued by v_more.  Also the most rows that `group` makes at once. */
 #define ROW_GROUP 16
 
+/* Planes that are made side by side, as channels (rows_planes.h). */
+#define PLANES 16
+
 /* More channels than this fill vectors without windows or groups. */
 #define PACK_CHANNELS 15
 
@@ -83,6 +86,9 @@ typedef int (*pair_fn)(void *d0, void *d1, void *fresh, const void *const *rows,
                        const void *w0, const void *w1, int32_t shift, void *spare);
 /* The W pass of `group_rows` rows, some of which may be the same. */
 typedef void (*group_fn)(void *const *dst, const void *const *src, const row_taps *t, void *scratch);
+/* `n` samples of `count` planes, `step` bytes apart, to pixels of PLANES channels, and back. */
+typedef void (*planes_in_fn)(void *pixels, const void *planes, int64_t step, int64_t n, int count);
+typedef void (*planes_out_fn)(void *planes, int64_t step, const void *pixels, int64_t n, int count);
 typedef void (*v_end_fn)(void *dst, const void *acc, int64_t n, int32_t last);
 typedef void (*part_fn)(void *sum, const void *x, const void *w, int64_t taps, int64_t inner, int first);
 typedef void (*taps_fn)(const axis_recipe *a, int64_t lo, int64_t hi, int64_t *first, int32_t *count, void *w,
@@ -121,6 +127,8 @@ typedef struct {
     /* planes of n samples, each of one input sample times the weights of W and H, where these are not NULL */
     void (*spread[2])(void *dst, int64_t to, const void *src, int64_t from, int64_t planes, int64_t n, const void *w,
                       const void *h);
+    planes_in_fn planes_in[4];    /* samples of 1, 2, 4 and 8 bytes */
+    planes_out_fn planes_out[4];
     copy_fn copy;
     /* two rows, or with d1 NULL one; `spare` has room for one where they are to be streamed */
     void (*copy_x2)(void *d0, void *d1, const void *src, const row_taps *t, int64_t size, void *spare);

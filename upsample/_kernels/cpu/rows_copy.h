@@ -49,11 +49,39 @@ INLINE void store_doubled(char *d0, char *d1, int64_t apart, BV a, BV b, int bot
     }
 }
 
+/* A row of less than one block. */
+INLINE void double_short(char *d0, char *d1, const char *s, int64_t in, BV lo, BV hi, int both)
+{
+#if VL == 16
+    const __mmask64 all = ~(__mmask64)0, left = 2 * in < BVL ? ((__mmask64)1 << 2 * in) - 1 : all;
+    const __mmask64 right = 2 * in > BVL ? ((__mmask64)1 << (2 * in - BVL)) - 1 : 0;
+    const BV x = _mm512_maskz_loadu_epi8(((__mmask64)1 << in) - 1, s);
+    const BV a = BV_DOUBLE(lo, x), b = BV_DOUBLE(hi, x);
+    _mm512_mask_storeu_epi8(d0, left, a);
+    _mm512_mask_storeu_epi8(d0 + BVL, right, b);
+    if (!both) return;
+    _mm512_mask_storeu_epi8(d1, left, a);
+    _mm512_mask_storeu_epi8(d1 + BVL, right, b);
+#else
+    char row[BVL] = { 0 }, made[2 * BVL];
+    memcpy(row, s, (size_t)in);
+    const BV x = BV_LOAD(row);
+    BV_STORE(made, BV_DOUBLE(lo, x));
+    BV_STORE(made + BVL, BV_DOUBLE(hi, x));
+    memcpy(d0, made, (size_t)(2 * in));
+    if (both) memcpy(d1, made, (size_t)(2 * in));
+#endif
+}
+
 /* Whole blocks of n pixels that have lanes; how many pixels are done. */
 INLINE int64_t double_blocks(char *d0, char *d1, const char *s, int64_t n, int64_t size, int both, int stream)
 {
     const int64_t P = BVL / size, half = P * size, exact = BVL % size == 0;
     const BV lo = BV_LOAD(double_lanes[size]), hi = BV_LOAD(double_lanes[size] + BVL);
+    if (exact && n < P) {
+        double_short(d0, d1, s, n * size, lo, hi, both);
+        return n;
+    }
     if (n < P + !exact) return 0;
     for (int64_t i = 0;;) {
         const BV x = BV_LOAD(s + i * size);

@@ -731,6 +731,8 @@ static int64_t no_copy_bytes(int64_t outputs, int64_t size) { (void)outputs; (vo
 #define H_WIDE_f32 h_wide_f32
 #endif
 
+#include "rows_planes.h"
+
 /* ---- nearest: copies ---------------------------------------------------- */
 
 #define COPY_AS(T) \
@@ -828,6 +830,8 @@ static const row_table table = {
     .part_end = { { v_end_f32, v_box_end_f32 }, { v_end_f64, v_box_end_f64 }, { long_end_u8, 0 }, { long_end_i8, 0 } },
     .mean = { plane_f32, plane_f64 },
     .spread = { spread_f32, spread_f64 },
+    .planes_in = { planes_in_uint8_t, planes_in_uint16_t, planes_in_uint32_t, planes_in_uint64_t },
+    .planes_out = { planes_out_uint8_t, planes_out_uint16_t, planes_out_uint32_t, planes_out_uint64_t },
     .copy = copy_row,
     .copy_x2 = COPY_X2,
     .pack_bytes = window_bytes_needed,

@@ -9,7 +9,7 @@ cdef extern from "rows.h" nogil:
         ACC_F32, ACC_F64, ACC_U8, ACC_I8
         PAIR_NONE, PAIR_X2, PAIR_WINDOWS
         FORM_FIXED, FORM_WIDE, FORM_BOX, FORM_X2
-        ROW_GROUP, PACK_CHANNELS
+        ROW_GROUP, PACK_CHANNELS, PLANES
     ctypedef struct row_taps:
         int64_t m, n, inner, src
         int32_t taps_max, shift
@@ -31,6 +31,8 @@ cdef extern from "rows.h" nogil:
     ctypedef void (*copy_fn)(void *dst, const void *src, const row_taps *t, int64_t size) noexcept nogil
     ctypedef void (*v_fn)(void *dst, const void **rows, const void *w, int64_t n, int32_t taps, int32_t last) noexcept nogil
     ctypedef void (*group_fn)(void **dst, const void **src, const row_taps *t, void *scratch) noexcept nogil
+    ctypedef void (*planes_in_fn)(void *pixels, const void *planes, int64_t step, int64_t n, int count) noexcept nogil
+    ctypedef void (*planes_out_fn)(void *planes, int64_t step, const void *pixels, int64_t n, int count) noexcept nogil
     ctypedef void (*v_end_fn)(void *dst, const void *acc, int64_t n, int32_t last) noexcept nogil
     ctypedef void (*taps_fn)(const axis_recipe *a, int64_t lo, int64_t hi, int64_t *first, int32_t *count, void *w,
                              double *scratch) noexcept nogil
@@ -62,6 +64,8 @@ cdef extern from "rows.h" nogil:
         void (*mean[2])(void *dst, const void *src, int64_t step, int64_t h, int64_t w) noexcept nogil
         void (*spread[2])(void *dst, int64_t to, const void *src, int64_t from_, int64_t planes, int64_t n, const void *w,
                           const void *h) noexcept nogil
+        planes_in_fn planes_in[4]
+        planes_out_fn planes_out[4]
         copy_fn copy
         void (*copy_x2)(void *d0, void *d1, const void *src, const row_taps *t, int64_t size, void *spare) noexcept nogil
         int64_t (*pack_bytes)(int acc, int32_t taps_max, int64_t outputs) noexcept nogil
@@ -141,6 +145,7 @@ cdef struct job:
     int64_t repeat_lo, repeat_hi    # tiles with the table of the first of them, moved by `repeat` inputs from tile to tile
     int64_t repeat          # 0: every tile has its own
     int64_t build_bytes     # that have to be zero before tables are made, 0 where it does not matter
+    const job *planes        # of PLANES small planes side by side, which are its channels; NULL where planes are not small
     int64_t units
     int64_t grain           # units that one sweep makes: parts of the work begin at multiples
     int64_t cost            # ns that it takes one thread, about
@@ -154,6 +159,7 @@ cdef struct job:
 cdef class Prepared:
     cdef job j
     cdef char *tables
+    cdef job *spare         # in the memory of the tables: room for a job that `j` runs
     cdef int64_t large_tables   # bytes, where they count
 
 

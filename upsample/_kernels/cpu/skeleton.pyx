@@ -127,9 +127,21 @@ cdef enum:
     GROUP_TAPS = 5              # fewer are a short chain
     GROUP_SAMPLES = 1024        # of a group's input rows, to stay in the cache transposed
     DIRECT_CHANNELS = 16        # with so many, two by two pixels are summed without a ring
+    PLANES_WIDTH = 30           # outputs along W of planes that are made side by side at the most, and inputs
+    PLANES_READ = 40
+    PLANES_BYTES = 48 << 10     # of PLANES of them, before and after, such that they stay in the nearest cache ...
+    PLANES_COPIED = 24 << 10    # ... where rows are copied, which costs less
+    PLANES_NARROW = 12          # rows up to so wide cost much more one by one: the next cache will do
+    PLANES_FAR = 512 << 10
     X2_CHANNELS = 8             # more channels fill vectors without interleaving
 
 cdef int64_t least_cost = THREAD_COST
+cdef int64_t planes_runs = 0
+
+
+def runs():
+    """How often paths ran, by name (for tests)."""
+    return {"planes": planes_runs}
 
 
 def set_thread_cost(int64_t cost=THREAD_COST):
@@ -745,6 +757,49 @@ cdef void spread_rows(const job *j, const run_state *s, char *row, int64_t step,
         repeat(row + k * step, value, size, n)
 
 
+cdef inline int size_number(int64_t sample) noexcept nogil:
+    """1, 2, 4 and 8 bytes are 0, 1, 2 and 3."""
+    return 0 if sample == 1 else 1 if sample == 2 else 2 if sample == 4 else 3
+
+
+cdef void run_planes(const job *j, const char *x, const strides3 *sx, char *out, const strides3 *so, char *scratch,
+                    int64_t unit_lo, int64_t unit_hi) noexcept nogil:
+    """Groups of PLANES planes: transposed to channels, made like any pixels of so many, and transposed back."""
+    cdef const job *k = j.planes
+    cdef int64_t pixel = PLANES * j.sample, plane_in = k.d.n * k.h.n * k.w.n, plane_out = k.d.m * k.h.m * k.w.m, unit, z, y
+    cdef char *made = scratch + align64(plane_in * pixel)
+    cdef char *rest = made + align64(plane_out * pixel)
+    cdef planes_in_fn load = j.level.planes_in[size_number(j.sample)]
+    cdef planes_out_fn store = j.level.planes_out[size_number(j.sample)]
+    cdef strides3 pixels_x, pixels_out
+    cdef const char *plane
+    cdef char *target
+    cdef int count
+    cdef bint dense_x = sx.h == k.w.n * j.sample and (k.d.n == 1 or sx.d == k.h.n * sx.h)
+    cdef bint dense_out = so.h == k.w.m * j.sample and (k.d.m == 1 or so.d == k.h.m * so.h)
+    pixels_x.outer = pixels_out.outer = 0
+    pixels_x.stream = pixels_out.stream = False
+    pixels_x.h, pixels_out.h = k.w.n * pixel, k.w.m * pixel
+    pixels_x.d, pixels_out.d = k.h.n * pixels_x.h, k.h.m * pixels_out.h
+    fetch_increment(&planes_runs)
+    for unit in range(unit_lo, unit_hi):
+        count = <int>min64(PLANES, j.outer - unit * PLANES)
+        plane, target = x + unit * PLANES * sx.outer, out + unit * PLANES * so.outer
+        if dense_x:
+            load(scratch, plane, sx.outer, plane_in, count)
+        else:
+            for z in range(k.d.n):
+                for y in range(k.h.n):
+                    load(scratch + z * pixels_x.d + y * pixels_x.h, plane + z * sx.d + y * sx.h, sx.outer, k.w.n, count)
+        execute(k, scratch, &pixels_x, made, &pixels_out, rest, 0, k.units)
+        if dense_out:
+            store(target, so.outer, made, plane_out, count)
+        else:
+            for z in range(k.d.m):
+                for y in range(k.h.m):
+                    store(target + z * so.d + y * so.h, so.outer, made + z * pixels_out.d + y * pixels_out.h, k.w.m, count)
+
+
 cdef void execute(const job *j, const char *x, const strides3 *sx, char *out, const strides3 *so, char *scratch,
                   int64_t unit_lo, int64_t unit_hi) noexcept nogil:
     """Units [unit_lo, unit_hi) of a job; any split of all units gives the same bits."""
@@ -754,6 +809,9 @@ cdef void execute(const job *j, const char *x, const strides3 *sx, char *out, co
     cdef int64_t band = rest // (j.d.m * j.band), y0 = band * j.band, y1 = min64(y0 + j.band, j.h.m)
     cdef int64_t d, y, n, k, made, stop, source, copied = -1
     cdef bint direct = False        # the last sum streams itself
+    if j.planes != NULL:
+        run_planes(j, x, sx, out, so, scratch, unit_lo, unit_hi)
+        return
     if j.mean:
         for o in range(unit_lo, unit_hi):
             j.level.mean[j.acc](out + o * so.outer, x + o * sx.outer, sx.h, j.h.n, j.w.n)
@@ -1121,11 +1179,12 @@ def prepare(str dtype, int64_t sample, int64_t outer, int64_t inner, sizes, maps
     if keep_w:
         keep["w"] = bytes_
         bytes_ += align64(tables * sizeof(row_taps)) + tables * row_table_bytes(j, j.tile)
-    p.tables = <char *>malloc(bytes_ + build + 64)
+    p.tables = <char *>malloc(bytes_ + build + 128 + sizeof(job))
     if p.tables == NULL:
         raise MemoryError(f"no memory for tables of {bytes_} bytes")
     memset(<char *>align64(<int64_t>p.tables) + bytes_ - 64, 0, build)
     cdef char *base = <char *>align64(<int64_t>p.tables)
+    p.spare = <job *>(base + align64(bytes_ + build))
     cdef double *scratch = <double *>(base + bytes_ - 64)
     bytes_ = 0
     for name in ("d", "h"):
@@ -1208,7 +1267,35 @@ def prepare(str dtype, int64_t sample, int64_t outer, int64_t inner, sizes, maps
             j.long_taps or not keep_w or j.d.has_pass and "d" not in keep or j.h.has_pass and "h" not in keep):
         j.build_bytes = build
     j.scratch_bytes = align64(at)
+    if j.w.has_pass and inner == 1 and outer >= PLANES and not j.mean and not j.spread and sample in (1, 2, 4, 8):
+        put_side_by_side(p, dtype, sizes, maps)
     return p
+
+
+cdef int put_side_by_side(Prepared p, str dtype, sizes, maps) except -1:
+    """Make a job of small planes one of groups of planes."""
+    cdef Prepared pixels
+    cdef job *j = &p.j
+    cdef int64_t plane_in = j.d.n * j.h.n * j.w.n, plane_out = j.d.m * j.h.m * j.w.m
+    cdef int64_t most = PLANES_COPIED if j.copies else PLANES_FAR if max64(j.w.n, j.w.m) <= PLANES_NARROW else PLANES_BYTES
+    if j.w.m > PLANES_WIDTH or j.w.n > PLANES_READ or (plane_in + plane_out) * PLANES * j.sample > most:
+        return 0
+    made = prepare(dtype, j.sample, 1, PLANES, sizes, maps)
+    if isinstance(made, str):
+        return 0
+    pixels = made
+    # the memory of its tables is the only one that is needed, and holds the job itself
+    free(p.tables)
+    p.tables, pixels.tables = pixels.tables, NULL
+    pixels.spare[0] = pixels.j
+    j.planes = pixels.spare
+    j.tile_taps = NULL
+    memset(&j.d.whole, 0, sizeof(axis_taps))
+    memset(&j.h.whole, 0, sizeof(axis_taps))
+    j.units = j.parts = (j.outer + PLANES - 1) // PLANES
+    j.grain = 1
+    j.scratch_bytes = align64(plane_in * PLANES * j.sample) + align64(plane_out * PLANES * j.sample) + pixels.j.scratch_bytes
+    return 0
 
 
 # ---- arrays ---------------------------------------------------------------
@@ -1228,6 +1315,8 @@ cdef object new_array(int nd, cnp.npy_intp *dims, cnp.dtype dtype, int64_t size)
 cdef str path_name(const job *j):
     """The fast path that the first tile takes, or the form of its taps."""
     cdef const row_taps *t = j.tile_taps        # NULL where tables are made as they are needed
+    if j.planes != NULL:
+        return f"{PLANES} planes side by side, {path_name(j.planes)}"
     x2 = t != NULL and t.inside_hi > t.inside_lo
     if j.copies:
         return "x2 copied" if x2 else "copied windows" if t != NULL and t.window != NULL else "copied pixels"
@@ -1436,7 +1525,7 @@ cdef class CpuKernel:
                 f"W={j.w.n}->{j.w.m} inner={j.inner}, W pass: {path_name(j)}, {j.tiles} tile(s) of {j.tile}")
         if j.repeat:
             text += f" ({j.repeat_hi - j.repeat_lo} with one table)"
-        elif j.tile_taps == NULL:
+        elif j.tile_taps == NULL and j.planes == NULL:
             text += " (tables made at each call)"
         if not j.copies:
             text += f", ring {j.ring_d}x{j.ring_h} rows of {j.row_bytes} bytes"

@@ -1,0 +1,131 @@
+"""Small planes side by side: the bits of single planes, in every mode, dtype, rank, level and layout of memory."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+import pytest
+
+import upsample
+from upsample._kernels.cpu import skeleton
+
+ml_dtypes = pytest.importorskip("ml_dtypes")
+DTYPES = ("float32", "float64", "float16", ml_dtypes.bfloat16, "uint8", "int8", "uint16", "int16")
+MODES = {
+    1: ("nearest", "nearest-exact", "linear", "cubic", "area"),
+    2: ("nearest", "nearest-exact", "bilinear", "bicubic", "area", "lanczos"),
+    3: ("nearest", "nearest-exact", "trilinear", "cubic", "area"),
+}
+FEW = 5  # planes are made one by one where there are no more
+
+
+@pytest.fixture
+def level() -> Iterator[Any]:
+    before = skeleton.level()
+    yield skeleton.set_level
+    skeleton.set_level(before)
+
+
+def draw(rng: random.Random) -> tuple[tuple[int, ...], Any, dict[str, Any]]:
+    """Shape, dtype and arguments of a call of small planes."""
+    rank = rng.choice((1, 2, 2, 3))
+    mode = rng.choice(MODES[rank])
+    most = 9 if rank == 3 else 24
+    shape = (rng.choice((16, 17, 31, 32, 50)), *(rng.randint(1, most) for _ in range(rank)))
+    arguments: dict[str, Any] = {"mode": mode, "size": tuple(rng.randint(1, most) for _ in range(rank))}
+    if mode == "lanczos" or (mode[0] in "lbtc" and rng.random() < 0.3):
+        arguments["antialias"] = True
+    if rng.random() < 0.2:
+        arguments["numerics"] = "exact"
+    return (1, *shape), np.dtype(rng.choice(DTYPES)), arguments
+
+
+def samples(rng: Any, shape: tuple[int, ...], dtype: Any) -> Any:
+    values = rng.normal(size=shape)
+    return np.clip(values * 50 + 60, 0, 127).astype(dtype) if dtype.kind in "iu" else values.astype(dtype)
+
+
+def one_by_one(plan: Any, x: Any) -> Any:
+    """A few planes at a time, the last time with some that nobody asked for."""
+    parts = []
+    for first in range(0, x.shape[1], FEW):
+        some = np.zeros((1, FEW, *x.shape[2:]), x.dtype)
+        given = x[:, first : first + FEW]
+        some[:, : given.shape[1]] = given
+        parts.append(plan(some)[:, : given.shape[1]])
+    return np.concatenate(parts, 1)
+
+
+def padded(shape: tuple[int, ...], dtype: Any) -> Any:
+    """An array of which no axis follows on the next without a gap."""
+    whole = np.zeros([n + 1 for n in shape], dtype)
+    return whole[tuple(slice(n) for n in shape)]
+
+
+@pytest.mark.parametrize("name", skeleton.levels())
+@pytest.mark.parametrize("seed", range(3))
+def test_planes_side_by_side_have_the_bits_of_single_ones(name: str, seed: int, level: Any) -> None:
+    level(name)
+    rng, numbers = random.Random(seed), np.random.default_rng(seed)
+    before = skeleton.runs()["planes"]
+    for _ in range(120):
+        shape, dtype, arguments = draw(rng)
+        plan = upsample.plan(shape, dtype, **arguments)
+        few = upsample.plan((1, FEW, *shape[2:]), dtype, **arguments)
+        x = samples(numbers, shape, dtype)
+        expected = one_by_one(few, x)
+        assert plan(x).tobytes() == expected.tobytes(), (shape, dtype, arguments)
+        view, out = padded(shape, dtype), padded(plan.out_shape, dtype)
+        view[...] = x
+        assert plan(view, out=out).tobytes() == expected.tobytes(), (shape, dtype, arguments)
+        assert not out.base[:, shape[1] :].any(), "written behind the last plane"
+        if dtype.kind in "iu":
+            continue
+        g = samples(numbers, plan.out_shape, dtype)
+        assert plan.T(g).tobytes() == one_by_one(few.T, g).tobytes(), (shape, dtype, arguments)
+    assert skeleton.runs()["planes"] > before + 120
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+def test_every_size_of_samples_takes_this_path(dtype: Any) -> None:
+    before = skeleton.runs()["planes"]
+    x = np.ones((2, 32, 5, 5), dtype)
+    assert "16 planes side by side" in upsample.explain(x, scale_factor=2)
+    assert (upsample.interpolate(x, scale_factor=2) == 1).all()
+    assert skeleton.runs()["planes"] == before + 1
+
+
+@pytest.mark.parametrize(
+    ("shape", "size"), [((1, 15, 7, 7), (14, 14)), ((1, 16, 7, 400), (14, 800)), ((1, 64, 900, 24), (1800, 24))]
+)
+def test_few_or_large_planes_do_not(shape: tuple[int, ...], size: tuple[int, ...]) -> None:
+    before = skeleton.runs()["planes"]
+    upsample.interpolate(np.zeros(shape, np.float32), size=size)
+    assert skeleton.runs()["planes"] == before
+
+
+@pytest.mark.parametrize("threads", [2, 3, 7])
+def test_threads_take_groups_of_planes(threads: int) -> None:
+    x = np.random.default_rng(0).random((3, 171, 11, 9), np.float32)
+    plan = upsample.plan(x.shape, x.dtype, size=(13, 20), mode="bicubic")
+    expected = plan(x).tobytes()
+    skeleton.set_thread_cost(1)
+    try:
+        with upsample.num_threads(threads):
+            assert plan(x).tobytes() == expected
+    finally:
+        skeleton.set_thread_cost()
+    with upsample.use_backend("reference"):
+        assert np.allclose(plan(x), upsample.interpolate(x, size=(13, 20), mode="bicubic"), rtol=0, atol=1e-5)
+
+
+def test_a_sample_that_is_not_a_number_stays_in_its_plane() -> None:
+    x = np.ones((1, 32, 7, 7), np.float32)
+    x[0, 5] = np.nan
+    x[0, 6, 3, 3] = np.inf
+    made = upsample.interpolate(x, size=(11, 12), mode="bilinear")
+    assert np.isnan(made[0, 5]).all()
+    assert (made[0, np.r_[0:5, 7:32]] == 1).all()
