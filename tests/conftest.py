@@ -4,15 +4,27 @@ from __future__ import annotations
 
 import importlib.util
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import pytest
 from hypothesis import HealthCheck, settings
 
 sys.path.insert(0, str(Path(__file__).parent))
 
 settings.register_profile("default", deadline=None, suppress_health_check=[HealthCheck.too_slow], derandomize=True)
 settings.load_profile("default")
+
+
+@pytest.fixture
+def level() -> Iterator[Any]:
+    """Kernels made in the test use the level it sets; plans are made anew, past the call cache."""
+    from upsample._kernels.cpu import skeleton
+
+    before = skeleton.level()
+    yield skeleton.set_level
+    skeleton.set_level(before)
 
 
 def pytest_terminal_summary(terminalreporter: Any) -> None:

@@ -23,14 +23,6 @@ LEVELS = skeleton.levels()
 FMA_LEVELS = tuple(name for name in LEVELS if name != "baseline")
 
 
-@pytest.fixture
-def level() -> Any:
-    """Kernels made in the test use the level it sets; plans are made anew, past the call cache."""
-    before = skeleton.level()
-    yield skeleton.set_level
-    skeleton.set_level(before)
-
-
 def fresh(case: testing.Case, x: Any) -> Any:
     return upsample.plan(x.shape, x.dtype, **case.arguments)(x)
 

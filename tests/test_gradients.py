@@ -444,13 +444,6 @@ def test_channels_last_gradients_give_channels_last_ones() -> None:
     assert made.strides == np.moveaxis(np.empty((2, 4, 5, 5), np.float32), -1, 1).strides
 
 
-@pytest.fixture
-def level() -> Any:
-    before = skeleton.level()
-    yield skeleton.set_level
-    skeleton.set_level(before)
-
-
 def test_levels_with_fma_give_equal_bits(level: Any) -> None:
     for case in testing.random_cases(400, seed=24, dtypes=("float32", "float64", "float16")):
         _, x, g = pair(case)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
@@ -20,13 +19,6 @@ MODES = {
     3: ("nearest", "nearest-exact", "trilinear", "cubic", "area"),
 }
 FEW = 5  # planes are made one by one where there are no more
-
-
-@pytest.fixture
-def level() -> Iterator[Any]:
-    before = skeleton.level()
-    yield skeleton.set_level
-    skeleton.set_level(before)
 
 
 def draw(rng: random.Random) -> tuple[tuple[int, ...], Any, dict[str, Any]]:

@@ -115,13 +115,18 @@ def _openmp_files() -> set[str] | None:
         return None
 
 
-def load_openmp(load: Callable[[], str | None]) -> None:
+def load_openmp(load: Callable[[], str | None]) -> bool:
     """Load an OpenMP runtime such that threads that wait go to sleep soon.
 
     Parameters
     ----------
     load : callable
         Loads the runtime, lets it read its settings, and returns its file, or None where there is none.
+
+    Returns
+    -------
+    bool
+        Whether threads may wait at others' expense all the same: only much work should be given to them.
     """
     global _waiting, _spinning
     before = _openmp_files()
@@ -134,7 +139,7 @@ def load_openmp(load: Callable[[], str | None]) -> None:
         for name in ours:
             os.environ.pop(name, None)
     if file is None:
-        return
+        return False
     library = os.path.basename(file)
     setting = POLICY if named else "GOMP_SPINCOUNT" if "gomp" in library else "KMP_BLOCKTIME"
     if before is not None and os.path.realpath(file) in before:
@@ -146,16 +151,12 @@ def load_openmp(load: Callable[[], str | None]) -> None:
         _waiting = f"threads sleep after some 20 us (set while {library} was loaded)"
         if before is None:
             _waiting += ", unless another package loaded it before"
+    return _spinning
 
 
 def waiting() -> str:
     """How threads wait, and who decided that."""
     return _waiting
-
-
-def may_spin() -> bool:
-    """Whether threads may wait at others' expense: only much work should be given to them."""
-    return _spinning
 
 
 def set_num_threads(n: int) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from upsample._threads import load_openmp as _load_openmp
-from upsample._threads import may_spin as _may_spin
 
 
 def _load() -> str | None:
@@ -12,8 +11,7 @@ def _load() -> str | None:
     return skeleton.openmp_library()
 
 
-_load_openmp(_load)
-if _may_spin():
+if _load_openmp(_load):
     from . import skeleton
 
     skeleton.set_thread_cost(500_000)

@@ -942,10 +942,15 @@ cdef struct part_queue:
     int64_t unused[6]
 
 
+cdef inline int64_t grains_of(const job *j) noexcept nogil:
+    """The least parts that the work can be cut into."""
+    return (j.units + j.grain - 1) // j.grain
+
+
 cdef void take_parts(const job *j, const char *x, const strides3 *sx, char *out, const strides3 *so, char *scratch,
                      part_queue *queues, int me, int threads, int64_t per_thread) noexcept nogil:
     """Parts of the work until there are none: the thread's own, whose memory it had in earlier calls, then those of others."""
-    cdef int64_t grains = (j.units + j.grain - 1) // j.grain, parts = threads * per_thread, part, taken
+    cdef int64_t grains = grains_of(j), parts = threads * per_thread, part, taken
     cdef region_time arrived = region_arrive()
     cdef int k, owner
     cdef bint worked = False
@@ -1490,7 +1495,7 @@ cdef class CpuKernel:
         cdef int threads = 1
         cdef int64_t bytes_ = j.scratch_bytes, lost
         if OPENMP and j.cost >= 2 * least_cost:
-            threads = region_enter(min(_get_num_threads(), (j.units + j.grain - 1) // j.grain, j.cost // least_cost))
+            threads = region_enter(min(_get_num_threads(), grains_of(j), j.cost // least_cost))
         if threads == 1:
             scratch = &stack[0]
             if bytes_ > STACK_SCRATCH:
