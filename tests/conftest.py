@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +25,21 @@ def level() -> Iterator[Any]:
     before = skeleton.level()
     yield skeleton.set_level
     skeleton.set_level(before)
+
+
+@pytest.fixture
+def made() -> Iterator[Callable[[], dict[str, int]]]:
+    """What each path of the CPU kernels made since the last look, by the path's name: units or rows."""
+    from upsample._kernels.cpu import skeleton
+
+    def look() -> dict[str, int]:
+        found = {name: count for name, count in skeleton.made_by_paths().items() if count}
+        skeleton.count_paths()
+        return found
+
+    skeleton.count_paths()
+    yield look
+    skeleton.count_paths(False)
 
 
 def pytest_terminal_summary(terminalreporter: Any) -> None:

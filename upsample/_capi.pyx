@@ -13,7 +13,7 @@ from libc.stdint cimport int32_t, int64_t, uintptr_t
 from libc.stdlib cimport free, malloc
 from libc.string cimport memcpy, memset, strlen
 
-from upsample._kernels.cpu.skeleton cimport STREAM_BYTES, Prepared, execute, job, strides3
+from upsample._kernels.cpu.skeleton cimport STREAM_BYTES, Prepared, execute, job, may_stream, strides3
 from upsample.capi cimport *
 
 import numpy as np
@@ -240,10 +240,8 @@ cdef kernel_data *made(const upsample_work *given) except NULL:
         written *= k.block[i].size
         info.units *= k.block[i].size
     k.so.stream = not w.fresh_output and written >= STREAM_BYTES and k.j.level.stream_row != NULL
-    if k.so.stream and block < STREAM_BYTES:
-        # the job knows one block only, and has made no room for the two rows that are streamed from
-        k.j.at_row = k.j.scratch_bytes
-        k.j.scratch_bytes += 2 * ((k.j.tile * k.j.inner * k.j.sample + 63) & ~<int64_t>63) + 64
+    if k.so.stream:
+        may_stream(&k.j)        # the job knows one block only
     info.scratch_bytes = k.j.scratch_bytes + 64         # room to align it
     return k
 

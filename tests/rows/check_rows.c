@@ -614,6 +614,62 @@ static void check_fours(void)
     }
 }
 
+/* ---- two by two pixels, two by two by two voxels -------------------------------- */
+
+/* The mean of a and b in one pass. */
+static double mean_of(int dtype, double a, double b, int box)
+{
+    const f32 half = 0.5f, x = (f32)a, y = (f32)b;
+    if (dtype == DTYPE_F32) return box ? half * (x + y) : fmaf(half, x, half * y);
+    return dtype == DTYPE_U8 && !box ? floor((a + b + 1) / 2) : (a + b) / 2;
+}
+
+static double halve_want(int dtype, const void *const *rows, int64_t at, int64_t C, int count, int box)
+{
+    double x[4];
+    for (int i = 0; i < count; i++)
+        x[i] = mean_of(dtype, load_want(dtype, rows[i], at), load_want(dtype, rows[i], at + C), box);
+    for (int n = count / 2; n; n /= 2)
+        for (int i = 0; i < n; i++) x[i] = mean_of(dtype, x[2 * i], x[2 * i + 1], box);
+    return dtype == DTYPE_F32 ? x[0] : nearbyint(x[0]);
+}
+
+/* Rows end where their memory does, so that a sanitizer sees what is read behind them. */
+static void check_halve(int dtype, int count, int64_t C, int64_t m, int box, int lines)
+{
+    const int64_t size = dtypes[dtype].size, n = 2 * m * C, bytes = m * C * size;
+    const row_taps t = { .m = m, .n = 2 * m, .inner = C, .taps_max = 2, .halves = 1 };
+    void *rows[4];
+    if (lines && bytes % 64) return;
+    for (int i = 0; i < count; i++) {
+        if (!(rows[i] = malloc((size_t)(n * size)))) abort();
+        if (dtype == DTYPE_F32) fill_f32(rows[i], n);
+        else fill_bytes(rows[i], n * size);
+    }
+    char *d = output(2, bytes, lines ? 0 : size * below(64 / size));
+    table->halve[dtype](d, (const void *const *)rows, count, &t, box, lines);
+    if (lines) table->stream_end();
+    say("halve %s, %d rows, %lld of %lld channels, box %d, lines %d", dtypes[dtype].name, count, (long long)m, (long long)C, box,
+        lines);
+    for (int64_t i = 0; i < m * C; i++) {
+        const double want = halve_want(dtype, (const void *const *)rows, i / C * 2 * C + i % C, C, count, box);
+        const double got = load_want(dtype, d, i);
+        if (!(got == want && signbit(got) == signbit(want)) && !(got != got && want != want)) fail(i, got, want);
+    }
+    compared += m * C;
+    guards(d, bytes);
+    for (int i = 0; i < count; i++) free(rows[i]);
+}
+
+static void check_halves(void)
+{
+    for (int dtype = 0; dtype < DTYPE_COUNT; dtype++)
+        for (int how = 0; table->halve[dtype] && how < 4; how++)
+            for (int C = 1; C <= 4; C++)
+                for (int m = 1; m < 1300; m += m < 200 ? 1 : m % 64 ? 64 - m % 64 : 31)
+                    for (int lines = 0; lines < 2; lines++) check_halve(dtype, how & 1 ? 4 : 2, C, m, how >> 1 & 1, lines);
+}
+
 /* ---- nearest ------------------------------------------------------------------- */
 
 static void want_copy(char *d, const char *s, const row_taps *t, int64_t size)
@@ -690,6 +746,7 @@ static void check_table(const row_table *level)
         check_part(acc);
     }
     check_fours();
+    check_halves();
     check_copies();
     printf("%s: %lld comparisons, all equal\n", level->name, compared);
 }

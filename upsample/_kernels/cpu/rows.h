@@ -42,6 +42,9 @@ enum { PAIR_NONE, PAIR_X2, PAIR_WINDOWS };
 /* Planes that are made side by side, as channels (rows_planes.h). */
 #define PLANES 16
 
+/* More channels than this are not parted by whole factor 1/2. */
+#define HALF_CHANNELS 4
+
 /* More channels than this fill vectors without windows or groups. */
 #define PACK_CHANNELS 15
 
@@ -66,24 +69,26 @@ struct row_taps {
     int64_t half_lo, half_hi, half_src;     /* outputs of one set of weights, two inputs apart (rows_half.h) */
     const int32_t *ends;        /* likewise: the table of the outputs before and after, or NULL */
     int32_t ends_taps;
-    int32_t halves;             /* every output has the two inputs 2o and 2o + 1, in equal parts */
     int32_t pixel;              /* bytes, where pixels are copied by windows */
     int32_t pair, edges;        /* PAIR_*; X2: windows at either end (rows_pair.h) */
     const uint8_t *zip;
     int64_t thirds;             /* with three channels, vectors of the output from `edges` on that are sums inside */
 };
 
+/* Where `spare` is not NULL, the rows that are made leave the cache: straight from registers where `lines` says that they
+ * are whole lines of it, else they are finished in `spare`, which has room for them, and streamed from there. */
 typedef void (*load_fn)(void *acc, const void *src, int64_t n);
 typedef void (*store_fn)(void *dst, const void *acc, int64_t n);
 typedef void (*copy_fn)(void *dst, const void *src, const row_taps *t, int64_t size);
 /* `last` is the divisor of a box or the shift of integer weights. */
 typedef void (*v_fn)(void *dst, const void *const *rows, const void *w, int64_t n, int32_t taps, int32_t last);
-/* The mean of two by two pixels: rounded once where box, else by the weights 1/2 of each pass.  0: not for this tile. */
-typedef int (*halve_fn)(void *dst, const void *top, const void *bottom, const row_taps *t, int box);
+/* The mean of two by two pixels, or with four rows (two of one plane, then two of the next) of two by two by two: rounded
+ * once where box, else by the weights 1/2 of each pass.  With `lines` it is stored past the cache. */
+typedef void (*halve_fn)(void *dst, const void *const *rows, int32_t count, const row_taps *t, int box, int lines);
 /* Two output rows from `rows`, the last of which is made from `src` and kept in `fresh`; with d1 NULL the W pass alone, to
- * d0.  `spare` has room for two rows where they are to be streamed.  0: not with these weights, nothing was written. */
-typedef int (*pair_fn)(void *d0, void *d1, void *fresh, const void *const *rows, const void *src, const row_taps *t,
-                       const void *w0, const void *w1, int32_t shift, void *spare);
+ * d0. */
+typedef void (*pair_fn)(void *d0, void *d1, void *fresh, const void *const *rows, const void *src, const row_taps *t,
+                        const void *w0, const void *w1, void *spare, int lines);
 /* The W pass of `group_rows` rows, some of which may be the same. */
 typedef void (*group_fn)(void *const *dst, const void *const *src, const row_taps *t, void *scratch);
 /* `n` samples of `count` planes, `step` bytes apart, to pixels of PLANES channels, and back. */
@@ -107,13 +112,12 @@ typedef struct {
     store_fn store[DTYPE_COUNT][2];
     h_fn h[ACC_COUNT][FORM_COUNT];
     v_ops v[ACC_COUNT][2];      /* weighted, box */
-    /* Two output rows (with d1 NULL, one) from four: sums along H of two planes, then their sum along D; by the accumulator.
-     * `spare` has room for both where they are to be streamed. */
+    /* Two output rows (with d1 NULL, one) from four: sums along H of two planes, then their sum along D; by the accumulator. */
     void (*square[2])(void *d0, void *d1, const void *const *rows, const void *h0, const void *h1, const void *wd, int64_t n,
-                      void *spare);
+                      void *spare, int lines);
     /* Likewise two rows of two by two taps straight from two input rows, pixel by pixel. */
     void (*pixels[2])(void *d0, void *d1, const void *near, const void *far, const row_taps *t, const void *h0, const void *h1,
-                      void *spare);
+                      void *spare, int lines);
     halve_fn halve[DTYPE_COUNT];
     pair_fn pair[DTYPE_COUNT][2];       /* 2 taps, 4 taps; of the dtype's usual accumulator; NULL where there is none */
     /* for outputs that leave the cache; NULL where there is no such thing */
@@ -130,8 +134,8 @@ typedef struct {
     planes_in_fn planes_in[4];    /* samples of 1, 2, 4 and 8 bytes */
     planes_out_fn planes_out[4];
     copy_fn copy;
-    /* two rows, or with d1 NULL one; `spare` has room for one where they are to be streamed */
-    void (*copy_x2)(void *d0, void *d1, const void *src, const row_taps *t, int64_t size, void *spare);
+    /* two rows, or with d1 NULL one */
+    void (*copy_x2)(void *d0, void *d1, const void *src, const row_taps *t, int64_t size, void *spare, int lines);
     int64_t (*pack_bytes)(int acc, int32_t taps_max, int64_t outputs);     /* memory that pack needs; 0: it is not for it */
     void (*pack)(row_taps *t, int acc, int form, char *memory);
     group_fn group[ACC_COUNT];  /* NULL where there is none */

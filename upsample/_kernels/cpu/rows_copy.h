@@ -167,18 +167,17 @@ INLINE void double_large(char *d0, char *d1, const char *s, int64_t n, int64_t s
         }
 }
 
-static void double_row(void *d0_, void *d1_, const void *src, const row_taps *t, int64_t size, void *spare)
+static void double_row(void *d0_, void *d1_, const void *src, const row_taps *t, int64_t size, void *spare, int lines)
 {
     char *d0 = d0_, *d1 = d1_;
     const char *s = src;
     const int64_t n = t->m / 2, bytes = t->m * size;
     const int both = d1 != 0;
-    const uintptr_t place = (uintptr_t)d0 | (uintptr_t)(both ? d1 : d0) | (uintptr_t)bytes;
     const int large = size >= BVL && size > 16;
     const int thirds = VL == 16 && (size == 3 || size == 6 || size == 12);
-    const int stream = spare && (place & 63) == 0 && (thirds || (large ? size % BVL : BVL % size + bytes % (2 * BVL)) == 0);
+    const int stream = spare && lines && (thirds || (large ? size % BVL : BVL % size + bytes % (2 * BVL)) == 0);
     if (spare && !stream) {
-        double_row(spare, 0, s, t, size, 0);
+        double_row(spare, 0, s, t, size, 0, 0);
         stream_row(d0, spare, bytes);
         if (both) stream_row(d1, spare, bytes);
         return;

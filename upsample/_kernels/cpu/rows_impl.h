@@ -32,6 +32,7 @@ typedef float f32;
 typedef double f64;
 typedef uint8_t u8;
 typedef int8_t i8;
+typedef uint16_t u16;
 
 /* ---- conversions ------------------------------------------------------- */
 
@@ -461,13 +462,13 @@ DEFINE_V_FLOAT(f64)
 
 #define DEFINE_SQUARE(T)                                                                                    \
     static void v_square_##T(void *restrict d0_, void *restrict d1_, const void *const *rows, const void *h0_, const void *h1_, \
-                             const void *wd_, int64_t n, void *spare)                                       \
+                             const void *wd_, int64_t n, void *spare, int lines)                            \
     {                                                                                                       \
         T *restrict d0 = d0_, *restrict d1 = d1_;                                                           \
         const T *restrict a = rows[0], *restrict b = rows[1], *restrict c = rows[2], *restrict e = rows[3]; \
         const T *h0 = h0_, *h1 = h1_, *wd = wd_;                                                            \
         T p0 = h0[0], p1 = h0[1], q0 = h1[0], q1 = h1[1], w0 = wd[0], w1 = wd[1];                           \
-        (void)spare;                                                                                        \
+        (void)spare; (void)lines;                                                                           \
         for (int64_t i = 0; i < n; i++)                                                                     \
             d0[i] = ONE_SUM2(T, ONE_SUM2(T, a[i], p0, b[i], p1), w0, ONE_SUM2(T, c[i], p0, e[i], p1), w1);  \
         if (!d1) return;                                                                                    \
@@ -475,11 +476,11 @@ DEFINE_V_FLOAT(f64)
             d1[i] = ONE_SUM2(T, ONE_SUM2(T, a[i], q0, b[i], q1), w0, ONE_SUM2(T, c[i], q0, e[i], q1), w1);  \
     }                                                                                                       \
     static void v_pixels_##T(void *d0_, void *d1_, const void *near_, const void *far_, const row_taps *t,  \
-                             const void *h0_, const void *h1_, void *spare)                                 \
+                             const void *h0_, const void *h1_, void *spare, int lines)                      \
     {                                                                                                       \
         const T *h0 = h0_, *h1 = h1_, *w = t->weights;                                                      \
         int64_t C = t->inner;                                                                               \
-        (void)spare;                                                                                        \
+        (void)spare; (void)lines;                                                                           \
         for (int row = 0; row < (d1_ ? 2 : 1); row++) {                                                     \
             T p0 = row ? h1[0] : h0[0], p1 = row ? h1[1] : h0[1];                                           \
             for (int64_t o = 0; o < t->m; o++) {                                                            \
@@ -774,12 +775,12 @@ static void copy_row(void *restrict d_, const void *restrict s_, const row_taps 
     } while (0)
 
 /* Every pixel of the row twice, and the row twice where d1 is not NULL. */
-static void copy_row_x2(void *d0, void *d1, const void *src, const row_taps *t, int64_t size, void *spare)
+static void copy_row_x2(void *d0, void *d1, const void *src, const row_taps *t, int64_t size, void *spare, int lines)
 {
     char *restrict d = d0;
     const char *restrict s = src;
     int64_t m = t->m;
-    (void)spare;
+    (void)spare; (void)lines;
     switch (size) {
     case 1: DOUBLE_AS(uint8_t); break;
     case 2: DOUBLE_AS(uint16_t); break;
@@ -818,7 +819,7 @@ static const row_table table = {
     .pair = { [DTYPE_F32] = { pair_f32_2, pair_f32_4 }, [DTYPE_F16] = { pair_f16_2, pair_f16_4 },
               [DTYPE_BF16] = { pair_bf16_2, pair_bf16_4 }, [DTYPE_U16] = { pair_u16_2, pair_u16_4 },
               [DTYPE_U8] = { pair_u8_2, pair_u8_4 }, [DTYPE_F64] = { PAIR_F64 } },
-    .halve = { [DTYPE_F32] = halve_f32, [DTYPE_U8] = halve_u8 },
+    .halve = { [DTYPE_F32] = halve_f32, [DTYPE_U8] = halve_u8, [DTYPE_U16] = halve_u16 },
     .stream = { v_stream_f32, 0, 0, 0 },
     .group = { group_f32, 0, group_u8, group_i8 },
     .group_rows = { VL, 0, GROUP_BYTES, GROUP_BYTES },

@@ -161,11 +161,10 @@ INLINE void samples_stream_f64(int dtype, char *p, __m512d lo, __m512d hi)
 #endif
 
 #define DEFINE_PAIR(acc, T, dtype, K)                                                                       \
-    static int pair_##T##_##K(void *d0, void *d1, void *fresh, const void *const *rows, const void *src, const row_taps *t, \
-                              const void *w0, const void *w1, int32_t shift, void *spare)                   \
+    static void pair_##T##_##K(void *d0, void *d1, void *fresh, const void *const *rows, const void *src, const row_taps *t, \
+                               const void *w0, const void *w1, void *spare, int lines)                      \
     {                                                                                                       \
-        (void)shift;                                                                                        \
-        return pair_##acc(d0, d1, fresh, rows, src, t, w0, w1, spare, dtype, K);                            \
+        pair_##acc(d0, d1, fresh, rows, src, t, w0, w1, spare, lines, dtype, K);                            \
     }
 #define DEFINE_PAIRS(acc, T, dtype) DEFINE_PAIR(acc, T, dtype, 2) DEFINE_PAIR(acc, T, dtype, 4)
 DEFINE_PAIRS(f32, f32, DTYPE_F32)
@@ -268,15 +267,14 @@ INLINE void pair_u8_sums(uint8_t *const *out, const uint8_t *fresh, const void *
 }
 
 /* The row first, then both sums: blocks of the row begin with pixels, but what is stored to memory should be whole lines. */
-INLINE int pair_u8(void *d0, void *d1, void *fresh_, const void *const *rows, const void *src, const row_taps *t,
-                   const int16_t *w0, const int16_t *w1, int32_t shift, uint8_t *spare, int K)
+INLINE void pair_u8(void *d0, void *d1, void *fresh_, const void *const *rows, const void *src, const row_taps *t,
+                    uint8_t *spare, int lines, int K)
 {
     const int64_t C = t->inner, P = BVL / C, lo = t->inside_lo, hi = t->inside_hi - (BVL % C != 0), m = t->m, bytes = m * C;
-    const int perfect = spare && whole_lines(d0, d1 ? d1 : d0, bytes);
+    const int perfect = spare && lines;
     uint8_t *const out[2] = { spare && !perfect ? spare : d0, spare && !perfect ? spare + second_row(bytes) : d1 };
     uint8_t *restrict fresh = d1 ? fresh_ : spare ? spare : d0;
     const uint8_t *x = (const uint8_t *)src + t->inside_src * C;
-    if (d1 && (pair_phase(w0, 1, K, shift) != 0 || pair_phase(w1, 1, K, shift) != 1)) return 0;
     const BV zip_lo = BV_LOAD(t->zip), zip_hi = BV_LOAD(t->zip + BVL);
     h_bytes_range_u8(fresh, src, t, 0, 2 * lo);
     for (int64_t j = lo;; j = i64min(j + P, hi - P)) {     /* the last block overlaps the one before */
@@ -286,19 +284,19 @@ INLINE int pair_u8(void *d0, void *d1, void *fresh_, const void *const *rows, co
     h_bytes_range_u8(fresh, src, t, 2 * hi, m);
     if (!d1) {
         if (spare) stream_row(d0, fresh, bytes);
-        return 1;
+        return;
     }
     if (perfect) for (int64_t at = 0; at < bytes; at += BVL) pair_u8_sums(out, fresh, rows, at, K, 1);
     else for (int64_t at = 0; at < bytes; at += BVL) pair_u8_sums(out, fresh, rows, i64min(at, bytes - BVL), K, 0);
     if (spare && !perfect) stream_rows(d0, d1, (const char *)spare, bytes);
-    return 1;
 }
 
 #define DEFINE_PAIR_U8(name, K)                                                                             \
-    static int name(void *d0, void *d1, void *fresh, const void *const *rows, const void *src, const row_taps *t, \
-                    const void *w0, const void *w1, int32_t shift, void *spare)                              \
+    static void name(void *d0, void *d1, void *fresh, const void *const *rows, const void *src, const row_taps *t, \
+                     const void *w0, const void *w1, void *spare, int lines)                                \
     {                                                                                                       \
-        return pair_u8(d0, d1, fresh, rows, src, t, w0, w1, shift, spare, K);                                      \
+        (void)w0; (void)w1;                                                                                 \
+        pair_u8(d0, d1, fresh, rows, src, t, spare, lines, K);                                              \
     }
 DEFINE_PAIR_U8(pair_u8_2, 2)
 DEFINE_PAIR_U8(pair_u8_4, 4)

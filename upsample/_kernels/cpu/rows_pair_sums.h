@@ -127,7 +127,7 @@ INLINE int64_t X(pair_blocks)(const X(pair_rows) *r, const row_taps *t, int dtyp
 /* A line that is streamed in part and stored in part costs ten times as much.  So a row goes straight to its place where
  * it is not streamed, or is whole lines throughout; else what lies before the first and after the last whole line of
  * blocks is finished in `spare` and streamed from there, or all of it. */
-INLINE void X(pair_any)(const X(pair_rows) *r, const row_taps *t, int dtype, int K, int C, int rows, char *spare)
+INLINE void X(pair_any)(const X(pair_rows) *r, const row_taps *t, int dtype, int K, int C, int rows, char *spare, int lines)
 {
     const int S = SAMPLE_BYTES(dtype), step = 2 * C * S;
     const int64_t P = XL / C, edge = t->edges * XL, total = t->m * C, bytes = total * S, room = second_row(bytes);
@@ -138,7 +138,7 @@ INLINE void X(pair_any)(const X(pair_rows) *r, const row_taps *t, int dtype, int
     X(pair_rows) aside = *r;
     if (spare && (differ & 63) == 0 && 2 * XL * S % 64 == 0) {     /* blocks of whole lines */
         const int64_t head = (int64_t)(-(at + (uintptr_t)(start * step)) & 63);
-        perfect = ((at | (uintptr_t)(edge * S) | (uintptr_t)bytes) & 63) == 0 && edge % (2 * C) == 0 && (stop - start) % P == 0;
+        perfect = lines && edge * S % 64 == 0 && edge % (2 * C) == 0 && (stop - start) % P == 0;
         if (head % step == 0 && start + head / step + P <= stop && (perfect || bytes >= LONG_ROW)) first = start + head / step;
     }
     if (spare && !perfect) {
@@ -167,11 +167,11 @@ INLINE int64_t X(third)(int64_t q) { return q * XL / 3 / 2 * 3; }
 
 /* Three channels do not fill a vector: instead of blocks of whole pixels, which no line begins with, whole vectors of the
  * output, each from its own sums; their lanes repeat with every third. */
-INLINE void X(pair_thirds)(const X(pair_rows) *r, const row_taps *t, int dtype, int K, int rows, char *spare)
+INLINE void X(pair_thirds)(const X(pair_rows) *r, const row_taps *t, int dtype, int K, int rows, char *spare, int lines)
 {
     const int S = SAMPLE_BYTES(dtype);
     const int64_t total = t->m * 3, bytes = total * S;
-    const int perfect = spare && dtype == XDTYPE && total % XL == 0 && whole_lines(r->out[0], rows ? r->out[1] : r->out[0], bytes);
+    const int perfect = spare && dtype == XDTYPE && lines;
     const char *x = r->src + t->inside_src * 3 * S;
     X(pair_rows) aside = *r;
     XV w[8];
@@ -192,11 +192,11 @@ INLINE void X(pair_thirds)(const X(pair_rows) *r, const row_taps *t, int dtype, 
 }
 
 /* The same where every block is a window (rows_window.h): any scale at which two output rows are made of the same rows. */
-INLINE void X(pair_windows)(const X(pair_rows) *r, const row_taps *t, int dtype, int K, char *spare)
+INLINE void X(pair_windows)(const X(pair_rows) *r, const row_taps *t, int dtype, int K, char *spare, int lines)
 {
     const int S = SAMPLE_BYTES(dtype);
     const int64_t total = t->m * t->inner, whole = total / XL, bytes = total * S;
-    const int perfect = dtype == XDTYPE && spare && whole_lines(r->out[0], r->out[1], bytes);
+    const int perfect = dtype == XDTYPE && spare && lines;
     X(pair_rows) aside = *r;
     if (spare && !perfect) {
         aside.out[0] = spare;
@@ -218,8 +218,8 @@ INLINE void X(pair_windows)(const X(pair_rows) *r, const row_taps *t, int dtype,
     if (spare && !perfect) stream_rows(r->out[0], r->out[1], spare, bytes);
 }
 
-INLINE int X(pair)(void *d0, void *d1, void *fresh, const void *const *rows, const void *src, const row_taps *t,
-                      const void *w0, const void *w1, void *spare, int dtype, int K)
+INLINE void X(pair)(void *d0, void *d1, void *fresh, const void *const *rows, const void *src, const row_taps *t,
+                      const void *w0, const void *w1, void *spare, int lines, int dtype, int K)
 {
     X(pair_rows) r = { .out = { d0, d1 }, .fresh = fresh, .src = src };
     const int C = (int)t->inner;
@@ -228,14 +228,13 @@ INLINE int X(pair)(void *d0, void *d1, void *fresh, const void *const *rows, con
         r.wv[0][k] = X_SPLAT(((const XT *)w0)[k]);
         r.wv[1][k] = X_SPLAT(((const XT *)w1)[k]);
     }
-    if (t->pair == PAIR_WINDOWS) X(pair_windows)(&r, t, dtype, K, spare);
-    else if (C == 3 && d1) X(pair_thirds)(&r, t, dtype, K, 1, spare);
-    else if (C == 3) X(pair_thirds)(&r, t, dtype, K, 0, spare);
-    else if (d1 && C == 1) X(pair_any)(&r, t, dtype, K, 1, 1, spare);
-    else if (d1) X(pair_any)(&r, t, dtype, K, C, 1, spare);
-    else if (C == 1) X(pair_any)(&r, t, dtype, K, 1, 0, spare);
-    else X(pair_any)(&r, t, dtype, K, C, 0, spare);
-    return 1;
+    if (t->pair == PAIR_WINDOWS) X(pair_windows)(&r, t, dtype, K, spare, lines);
+    else if (C == 3 && d1) X(pair_thirds)(&r, t, dtype, K, 1, spare, lines);
+    else if (C == 3) X(pair_thirds)(&r, t, dtype, K, 0, spare, lines);
+    else if (d1 && C == 1) X(pair_any)(&r, t, dtype, K, 1, 1, spare, lines);
+    else if (d1) X(pair_any)(&r, t, dtype, K, C, 1, spare, lines);
+    else if (C == 1) X(pair_any)(&r, t, dtype, K, 1, 0, spare, lines);
+    else X(pair_any)(&r, t, dtype, K, C, 0, spare, lines);
 }
 
 /* The tables of the edges, where the tile is long enough to have an inside. */

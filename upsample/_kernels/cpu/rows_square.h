@@ -10,10 +10,10 @@ INLINE vf four_sum(vf a, vf b, vf c, vf e, vf p0, vf p1, vf w0, vf w1)
 }
 
 static void square_f32(void *d0, void *d1, const void *const *rows, const void *h0, const void *h1, const void *wd, int64_t n,
-                       void *spare)
+                       void *spare, int lines)
 {
     const float *p = h0, *q = h1, *w = wd, *a = rows[0], *b = rows[1], *c = rows[2], *e = rows[3];
-    if (spare && d1 && whole_lines(d0, d1, 4 * n)) {
+    if (spare && d1 && lines) {
         const vf p0 = SPLAT(p[0]), p1 = SPLAT(p[1]), q0 = SPLAT(q[0]), q1 = SPLAT(q[1]), w0 = SPLAT(w[0]), w1 = SPLAT(w[1]);
         for (int64_t i = 0; i < n; i += VL) {
             const vf va = V_LOAD(a + i), vb = V_LOAD(b + i), vc = V_LOAD(c + i), ve = V_LOAD(e + i);
@@ -21,17 +21,18 @@ static void square_f32(void *d0, void *d1, const void *const *rows, const void *
             V_STREAM((float *)d1 + i, four_sum(va, vb, vc, ve, q0, q1, w0, w1));
         }
     } else if (spare) {
-        v_square_f32(spare, d1 ? (char *)spare + second_row(4 * n) : 0, rows, h0, h1, wd, n, 0);
+        v_square_f32(spare, d1 ? (char *)spare + second_row(4 * n) : 0, rows, h0, h1, wd, n, 0, 0);
         stream_rows(d0, d1, spare, 4 * n);
     } else
-        v_square_f32(d0, d1, rows, h0, h1, wd, n, 0);
+        v_square_f32(d0, d1, rows, h0, h1, wd, n, 0, 0);
 }
 
 static void square_f64(void *d0, void *d1, const void *const *rows, const void *h0, const void *h1, const void *wd, int64_t n,
-                       void *spare)
+                       void *spare, int lines)
 {
-    if (!spare) { v_square_f64(d0, d1, rows, h0, h1, wd, n, 0); return; }
-    v_square_f64(spare, d1 ? (char *)spare + second_row(8 * n) : 0, rows, h0, h1, wd, n, 0);
+    (void)lines;
+    if (!spare) { v_square_f64(d0, d1, rows, h0, h1, wd, n, 0, 0); return; }
+    v_square_f64(spare, d1 ? (char *)spare + second_row(8 * n) : 0, rows, h0, h1, wd, n, 0, 0);
     stream_rows(d0, d1, spare, 8 * n);
 }
 
@@ -62,11 +63,11 @@ INLINE void pixels_any(float *d0, float *d1, const float *near, const float *far
 }
 
 static void pixels_f32(void *d0, void *d1, const void *near, const void *far, const row_taps *t, const void *h0, const void *h1,
-                       void *spare)
+                       void *spare, int lines)
 {
     const int64_t bytes = 4 * t->m * t->inner;
-    if (t->inner < VL) v_pixels_f32(spare ? spare : d0, !spare ? d1 : d1 ? (char *)spare + second_row(bytes) : 0, near, far, t, h0, h1, 0);
-    else if (spare && d1 && whole_lines(d0, d1, 4 * t->inner)) {
+    if (t->inner < VL) v_pixels_f32(spare ? spare : d0, !spare ? d1 : d1 ? (char *)spare + second_row(bytes) : 0, near, far, t, h0, h1, 0, 0);
+    else if (spare && d1 && lines && t->inner % 16 == 0) {
         pixels_any(d0, d1, near, far, t, h0, h1, 1, 1);
         return;
     } else if (spare) pixels_any(spare, (float *)((char *)spare + second_row(bytes)), near, far, t, h0, d1 ? h1 : h0, 1, 0);
@@ -76,10 +77,11 @@ static void pixels_f32(void *d0, void *d1, const void *near, const void *far, co
 }
 
 static void pixels_f64(void *d0, void *d1, const void *near, const void *far, const row_taps *t, const void *h0, const void *h1,
-                       void *spare)
+                       void *spare, int lines)
 {
     const int64_t bytes = 8 * t->m * t->inner;
-    if (!spare) { v_pixels_f64(d0, d1, near, far, t, h0, h1, 0); return; }
-    v_pixels_f64(spare, d1 ? (char *)spare + second_row(bytes) : 0, near, far, t, h0, h1, 0);
+    (void)lines;
+    if (!spare) { v_pixels_f64(d0, d1, near, far, t, h0, h1, 0, 0); return; }
+    v_pixels_f64(spare, d1 ? (char *)spare + second_row(bytes) : 0, near, far, t, h0, h1, 0, 0);
     stream_rows(d0, d1, spare, bytes);
 }

@@ -148,12 +148,6 @@ static void v_stream_f32(void *restrict d_, const void *const *rows, const void 
 /* Where the second of two rows lies in `spare`. */
 INLINE int64_t second_row(int64_t bytes) { return (bytes + 63) & ~(int64_t)63; }
 
-/* Whether both rows are whole lines: they can be streamed from registers. */
-INLINE int whole_lines(const void *d0, const void *d1, int64_t bytes)
-{
-    return (((uintptr_t)d0 | (uintptr_t)d1 | (uintptr_t)bytes) & 63) == 0;
-}
-
 static void stream_rows(void *d0, void *d1, const char *spare, int64_t bytes)
 {
     stream_row(d0, spare, bytes);

@@ -76,8 +76,9 @@ static inline int64_t region_lost(region_time arrived, int worked)
     return region_clock() - arrived.wall - (thread_cpu_time() - arrived.cpu);
 }
 
-/* What a counter was, one less than it is now. */
-static inline int64_t fetch_increment(int64_t *counter) { return __atomic_fetch_add(counter, 1, __ATOMIC_RELAXED); }
+/* What a counter was before. */
+static inline int64_t fetch_add(int64_t *counter, int64_t by) { return __atomic_fetch_add(counter, by, __ATOMIC_RELAXED); }
+static inline int64_t fetch_increment(int64_t *counter) { return fetch_add(counter, 1); }
 
 #ifndef _WIN32
 /* Whoever used libgomp before the fork, in this library or beside it. */

@@ -9,7 +9,7 @@ cdef extern from "rows.h" nogil:
         ACC_F32, ACC_F64, ACC_U8, ACC_I8
         PAIR_NONE, PAIR_X2, PAIR_WINDOWS
         FORM_FIXED, FORM_WIDE, FORM_BOX, FORM_X2
-        ROW_GROUP, PACK_CHANNELS, PLANES
+        ROW_GROUP, PACK_CHANNELS, HALF_CHANNELS, PLANES
     ctypedef struct row_taps:
         int64_t m, n, inner, src
         int32_t taps_max, shift
@@ -21,10 +21,10 @@ cdef extern from "rows.h" nogil:
         int32_t grouped
         void (*window)(void *dst, const void *src, const row_taps *t) noexcept nogil
         int64_t half_lo, half_hi
-        int32_t halves, pair, edges
-    ctypedef int (*halve_fn)(void *dst, const void *top, const void *bottom, const row_taps *t, int box) noexcept nogil
-    ctypedef int (*pair_fn)(void *d0, void *d1, void *fresh, const void **rows, const void *src, const row_taps *t,
-                            const void *w0, const void *w1, int32_t shift, void *spare) noexcept nogil
+        int32_t pair, edges
+    ctypedef void (*halve_fn)(void *dst, const void **rows, int32_t count, const row_taps *t, int box, int lines) noexcept nogil
+    ctypedef void (*pair_fn)(void *d0, void *d1, void *fresh, const void **rows, const void *src, const row_taps *t,
+                             const void *w0, const void *w1, void *spare, int lines) noexcept nogil
     ctypedef void (*load_fn)(void *acc, const void *src, int64_t n) noexcept nogil
     ctypedef void (*store_fn)(void *dst, const void *acc, int64_t n) noexcept nogil
     ctypedef void (*h_fn)(void *dst, const void *src, const row_taps *t) noexcept nogil
@@ -51,9 +51,9 @@ cdef extern from "rows.h" nogil:
         h_fn h[4][4]
         v_ops v[4][2]
         void (*square[2])(void *d0, void *d1, const void **rows, const void *h0, const void *h1, const void *wd, int64_t n,
-                          void *spare) noexcept nogil
+                          void *spare, int lines) noexcept nogil
         void (*pixels[2])(void *d0, void *d1, const void *near, const void *far, const row_taps *t, const void *h0,
-                          const void *h1, void *spare) noexcept nogil
+                          const void *h1, void *spare, int lines) noexcept nogil
         halve_fn halve[8]
         pair_fn pair[8][2]
         v_fn stream[4]
@@ -67,7 +67,8 @@ cdef extern from "rows.h" nogil:
         planes_in_fn planes_in[4]
         planes_out_fn planes_out[4]
         copy_fn copy
-        void (*copy_x2)(void *d0, void *d1, const void *src, const row_taps *t, int64_t size, void *spare) noexcept nogil
+        void (*copy_x2)(void *d0, void *d1, const void *src, const row_taps *t, int64_t size, void *spare,
+                        int lines) noexcept nogil
         int64_t (*pack_bytes)(int acc, int32_t taps_max, int64_t outputs) noexcept nogil
         group_fn group[4]
         int32_t group_rows[4]
@@ -94,6 +95,15 @@ cdef enum:
     STREAM_BYTES = 32 << 20     # smaller outputs stay in the cache (measured: streaming below costs up to 3.7x)
 
 
+# What is the same all along a map, worked out once.
+cdef struct map_structure:
+    taps_period period
+    int64_t doubled_lo, doubled_hi      # whole factor 2: pairs of outputs of two sets of weights, all taps within the axis
+    int64_t doubled_src                 # pair j is centred on input j + doubled_src
+    bint halved                         # whole factor 1/2: output o is the mean of inputs 2o and 2o + 1
+    bint one_weight                     # of one input: every output is that, by one weight
+
+
 # The taps of an H or D axis for outputs [lo, hi).
 cdef struct axis_taps:
     int64_t lo, hi
@@ -107,24 +117,33 @@ cdef struct axis_job:
     bint has_pass
     int64_t n, m
     axis_recipe recipe
+    map_structure structure
     int64_t block           # outputs per table
     int64_t weight_size     # bytes of one weight, 0 for none
     axis_taps whole         # filled at prepare when block covers the axis
     v_ops ops
 
 
+cdef struct strides3:
+    int64_t outer, d, h
+    bint stream             # an output: it leaves the cache, and its pages are there
+
+
+cdef struct job
+cdef struct path
+cdef struct run_state
+cdef class Prepared
+
+# Rows [y, stop) of output plane d, or as many of them as are best made at once: how many were made.
+ctypedef int64_t (*make_fn)(const job *j, run_state *s, int64_t d, int64_t y, int64_t stop, char *row) noexcept nogil
+
+
 # Everything that is decided once; immutable while it runs.
 cdef struct job:
     const row_table *level
+    path *made_by              # who makes it
     int64_t outer, inner
     axis_job d, h, w
-    bint long_taps          # an output along W has too many taps for a table: they are made in parts
-    bint pixels             # two float taps along H and W each, many channels: four pixels are summed at once
-    bint plain_h            # no D pass, and no output row has more taps than are summed in one call
-    bint square             # two float taps along D and H each: four rows are summed at once
-    bint mean               # every output is the mean of a plane
-    bint spread_planes      # `spread`, and of one channel, no volumes: whole planes are filled
-    bint spread             # every output is its one input by the same weights: they are multiplied once and copied
     bint copies             # nearest: pixels of `sample * inner` bytes are copied
     int32_t dtype, acc, form
     int64_t sample          # bytes of a sample in memory
@@ -132,10 +151,18 @@ cdef struct job:
     int64_t sum_size        # bytes of a sample while a long sum runs
     load_fn load            # NULL where the dtype is what passes work on
     store_fn store
-    halve_fn halve          # one output row from two input rows where both axes are halved; NULL likewise
+    bint plain_h            # no D pass, and no output row has more taps than are summed in one call
+    bint long_taps          # an output along W has too many taps for a table: they are made in parts
+    bint no_ring            # rows are made straight from the input
+    bint streams            # the output may be streamed
+    bint direct             # and then the last sum does it
+    make_fn make_rows       # of the tiles that the path takes, which are all if it does not say
+    make_fn other_rows      # of the others
+    bint (*takes)(const row_taps *t) noexcept nogil
     group_fn group          # rows of many taps along W, `group_rows` at a time; NULL where there is none
-    int64_t group_rows
-    pair_fn pair            # two output rows at once where a tile is x2; NULL where there is no such thing
+    int64_t group_rows, group_bytes
+    pair_fn pair            # two output rows in one sweep; NULL where there is no such thing
+    int64_t paired_lo, paired_hi    # output rows among which they are found
     int64_t tile            # outputs along W per tile
     int64_t tiles, band, bands
     int64_t ring_d, ring_h  # powers of two
@@ -144,15 +171,60 @@ cdef struct job:
     row_taps *tile_taps     # one per tile, or NULL: built by each thread
     int64_t repeat_lo, repeat_hi    # tiles with the table of the first of them, moved by `repeat` inputs from tile to tile
     int64_t repeat          # 0: every tile has its own
-    int64_t build_bytes     # that have to be zero before tables are made, 0 where it does not matter
-    const job *planes        # of PLANES small planes side by side, which are its channels; NULL where planes are not small
+    int64_t build_bytes     # of memory in which tables are made
+    bint build_zero         # that has to be zero
+    const job *planes       # of PLANES small planes side by side, which are its channels
     int64_t units
-    int64_t grain           # units that one sweep makes: parts of the work begin at multiples
     int64_t cost            # ns that it takes one thread, about
     int64_t parts           # more than this, and what each makes anew at its start costs too much
-    # scratch layout, bytes
-    int64_t at_ring, at_tags, at_line, at_group, at_planes, at_sum, at_long, at_out, at_row, at_d, at_h, at_w, at_build
     int64_t scratch_bytes
+
+
+# What a run of units is at.
+cdef struct run_state:
+    const strides3 *sx
+    const strides3 *so
+    const char *x           # start of the input of this `outer`
+    const row_taps *tile
+    make_fn make            # of this tile's rows
+    pair_fn pair            # two of this tile's rows in one sweep, or NULL
+    axis_taps td, th
+    bint direct             # the last sum streams itself
+    bint lines              # what is streamed is whole lines of the cache
+    char *through           # rows are finished here and streamed from here; NULL: they are not
+    int64_t copied          # the input row that the row at `previous` is a copy of
+    const char *previous
+    # scratch
+    char *ring
+    int64_t *tags
+    char *line
+    char *group
+    char *planes
+    char *sum
+    char *plane_sum
+    char *long_sum
+    char *finished
+    char *aside
+    char *d_table
+    char *h_table
+    char *w_table
+    double *build
+
+
+# How `explain` names a path: by its name, after the pass along W, or by that alone.
+cdef enum said:
+    ALONE, AFTER_W, BY_W
+
+
+# A way to make output: a file of `paths`, and a row of the table that `prepare` tries from its top.
+cdef struct path:
+    const char *name
+    bint (*fits)(const job *j) noexcept
+    int (*prepare)(Prepared p) except -1        # units, tables, scratch; 0: not after all
+    void (*run)(const job *j, const char *x, const strides3 *sx, char *out, const strides3 *so, char *scratch,
+                int64_t unit_lo, int64_t unit_hi) noexcept nogil
+    said how
+    int64_t made            # units or rows, where they are counted
 
 
 # A job and the memory that it owns.
@@ -161,12 +233,9 @@ cdef class Prepared:
     cdef char *tables
     cdef job *spare         # in the memory of the tables: room for a job that `j` runs
     cdef int64_t large_tables   # bytes, where they count
-
-
-cdef struct strides3:
-    int64_t outer, d, h
-    bint stream             # an output: it leaves the cache, and its pages are there
+    cdef tuple problem      # what it was prepared from: dtype, sizes, maps
 
 
 cdef void execute(const job *j, const char *x, const strides3 *sx, char *out, const strides3 *so, char *scratch,
                   int64_t unit_lo, int64_t unit_hi) noexcept nogil
+cdef void may_stream(job *j) noexcept

@@ -836,7 +836,8 @@ static inline taps_period find_period(const axis_recipe *a)
 {
     const taps_period none = { 0, 0, 0 };
     int64_t num = a->n, den = a->m, rest, other, reach = a->forward_taps + 4;
-    if (a->coords == COORDS_DIRECT32 || a->m < 2) return none;
+    if (a->m < 2) return none;
+    if (a->filter == FILTER_NEAREST && a->coords == COORDS_DIRECT32 && a->m == 2 * a->n) return (taps_period){ 2, 1, 2 };
     if (a->align_corners) { num = a->n - 1; den = a->m - 1; }
     else if (a->scale > 0 && a->filter != FILTER_AREA) {
         const axis_fraction f = exact_fraction(a, 0, 0);
@@ -852,7 +853,7 @@ static inline taps_period find_period(const axis_recipe *a)
     if (a->filter != FILTER_AREA && a->coords != COORDS_RATIONAL) {
         /* all coordinates are multiples of 1/(2 den), and float32 holds every one of them */
         if (den & (den - 1) || (double)num * (2.0 * (double)a->m + 1) + 2.0 * (double)den > 0x1p24) return none;
-        const double ratio = a->coords == COORDS_TORCH32 ? (double)ratio_f32(a) : ratio_f64(a);
+        const double ratio = a->coords <= COORDS_TORCH32 ? (double)ratio_f32(a) : ratio_f64(a);
         if (ratio * (double)den != (double)num) return none;
     }
     const int64_t wide = (reach * den + num - 1) / num + 2;       /* forward outputs across a filter and a little more */
