@@ -1,16 +1,18 @@
 """The cells that are measured: one definition for asv, for `compare.py` and for its peers.
 
-In: nothing.  Out: `GRID` (everything), `QUICK` (small ones of every kind, for CI) and the `Cell` they are
-made of, which knows its sizes and its data, and no library.
+In: nothing.  Out: `GRID` (images, and some of everything), `FAMILIES` (what networks hold, in kinds, from which `draws`
+takes new cells), `QUICK` (small ones of every kind, for CI) and the `Cell` they are made of, which knows its sizes and
+its data, and no library.
 """
 
 from __future__ import annotations
 
 import contextlib
 import math
-from collections.abc import Sequence
+import random
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from itertools import product
+from itertools import cycle, product
 from typing import Any
 
 import numpy as np
@@ -33,6 +35,11 @@ class Cell:
     align_corners: bool | None = None
     antialias: bool = False
     backward: bool = False
+
+    @classmethod
+    def of(cls, parts: Mapping[str, Any]) -> Cell:
+        """From what `dataclasses.asdict` made of one, and JSON of its tuples."""
+        return cls(**{name: tuple(part) if isinstance(part, list) else part for name, part in parts.items()})
 
     @property
     def name(self) -> str:
@@ -213,7 +220,230 @@ QUICK: tuple[Cell, ...] = (
     *_tiny((1, 3, 16, 16), "NCHW", ("nearest", "nearest-exact", "bilinear", "bicubic", "area", "lanczos")),
 )
 
-BY_NAME: dict[str, Cell] = {cell.name: cell for cell in (*GRID, *QUICK)}
+
+@dataclass(frozen=True, slots=True)
+class Family:
+    """Cells of one kind: the ranges that they lie in, and some of them that stay the same and are tracked."""
+
+    axes: Mapping[str, tuple[tuple[int, int], ...]]
+    """The layouts, each with the least and the greatest length of its axes, in its order."""
+    planes: tuple[int, int]
+    """The least and the greatest number of images, or volumes, in one array."""
+    dtypes: tuple[str, ...]
+    methods: tuple[str, ...]
+    fixed: tuple[Cell, ...]
+    scales: tuple[float, ...] = ()
+    """Factors that are usual."""
+    factors: tuple[float, float] | None = None
+    """The least and the greatest of those that are not; one for all axes, or a size for each."""
+    outputs: tuple[int, ...] = ()
+    """Instead of factors: numbers of outputs, along each axis."""
+    multiple: int = 1
+    """Of which the lengths of resampled axes are multiples."""
+    most_bytes: int = 2**24
+    """Of the input, and of the output: what a cell may take of the time for measuring."""
+
+    def __contains__(self, cell: Cell) -> bool:
+        ranges = self.axes.get(cell.layout, ())
+        if len(ranges) != len(cell.shape) or cell.dtype not in self.dtypes or cell.method not in self.methods:
+            return False
+        if cell.align_corners or cell.antialias or min(cell.out_sizes) < 1:
+            return False
+        if any(n % self.multiple for n in cell.sizes):
+            return False
+        planes = math.prod(n for axis, n in enumerate(cell.shape) if axis not in cell.spatial)
+        most_samples = self.most_bytes // _BYTES[cell.dtype]
+        return (
+            all(low <= n <= high for n, (low, high) in zip(cell.shape, ranges, strict=True))
+            and self.planes[0] <= planes <= self.planes[1]
+            and max(math.prod(cell.shape), math.prod(cell.out_shape)) <= most_samples
+            and self._makes(cell)
+        )
+
+    def _makes(self, cell: Cell) -> bool:
+        if self.outputs:
+            return cell.size is not None and set(cell.size) <= set(self.outputs)
+        if cell.scale in self.scales:
+            return True
+        factors = [m / n for n, m in zip(cell.sizes, cell.out_sizes, strict=True)]
+        low, high = self.factors or (1, 0)
+        return all(low <= factor <= high for factor in ([cell.scale] if cell.scale is not None else factors))
+
+
+_BYTES = {"uint8": 1, "uint16": 2, "float16": 2, "bfloat16": 2, "float32": 4, "float64": 8}
+_FLOATS = ("float32", "float64", "float16", "bfloat16")
+_METHODS = ("nearest", "nearest-exact", "linear", "cubic", "area")
+# The others' names do not depend on the rank.
+_MODES = {("linear", 2): "bilinear", ("linear", 3): "trilinear", ("cubic", 2): "bicubic"}
+
+
+def _f32(shape: tuple[int, ...], *modes: str, x: float | None = None, to: tuple[int, ...] | None = None) -> list[Cell]:
+    layout = "NCDHW" if len(shape) == 5 else "NCHW"
+    return [Cell(shape, "float32", layout, mode, x, to) for mode in modes]
+
+
+FAMILIES: dict[str, Family] = {
+    # feature maps: many small planes, where a row costs more than its samples
+    "planes": Family(
+        axes={"NCHW": ((1, 256), (1, 2048), (3, 60), (3, 40))},
+        planes=(16, 4096),
+        dtypes=(*_FLOATS, "uint8"),
+        methods=_METHODS,
+        scales=(2, 1.5, 0.5),
+        factors=(0.2, 3),
+        fixed=(
+            *_f32((1, 512, 7, 7), "nearest", "bilinear", x=2),
+            *_f32((1, 512, 14, 14), "nearest", x=2),
+            *_f32((1, 1280, 8, 8), "nearest", "bilinear", x=2),
+            *_f32((1, 256, 10, 10), "nearest", "bilinear", x=2),
+            *_f32((1, 2048, 7, 7), "nearest", "bilinear", x=2),
+            *_f32((4, 128, 13, 13), "nearest-exact", x=2),
+            *_f32((1, 256, 14, 14), "bicubic", x=2),
+            *_f32((2, 96, 20, 20), "area", x=0.5),
+            *_f32((8, 64, 57, 39), "bilinear", to=(23, 31)),
+            Cell((256, 3, 32, 32), "uint8", "NCHW", "nearest", size=(64, 64)),
+            Cell((1, 320, 16, 16), "float16", "NCHW", "bilinear", 2),
+            Cell((2, 64, 28, 28), "bfloat16", "NCHW", "area", 1.5),
+            Cell((1, 128, 24, 17), "float64", "NCHW", "bicubic", 0.5),
+        ),
+    ),
+    "volumes": Family(
+        axes={"NCDHW": ((1, 64), (1, 512), (3, 48), (3, 48), (3, 48))},
+        planes=(16, 4096),
+        dtypes=(*_FLOATS, "uint8"),
+        methods=("nearest", "linear", "area"),
+        scales=(2, 1.5, 0.5),
+        factors=(0.2, 3),
+        fixed=(
+            *_f32((1, 64, 16, 24, 8), "nearest", x=2),
+            *_f32((1, 64, 14, 16, 7), "nearest", x=0.3),
+            *_f32((1, 128, 8, 8, 8), "trilinear", x=2),
+            *_f32((1, 64, 24, 22, 13), "trilinear", x=0.5),
+            *_f32((8, 64, 38, 12, 4), "trilinear", to=(20, 4, 1)),
+            *_f32((1, 320, 20, 11, 7), "area", x=0.25),
+            Cell((8, 4, 43, 12, 5), "float16", "NCDHW", "trilinear", size=(11, 3, 1)),
+            Cell((2, 32, 10, 12, 14), "uint8", "NCDHW", "nearest", 1.5),
+        ),
+    ),
+    # pooling, to one output or a few
+    "means": Family(
+        axes={
+            "NCHW": ((1, 64), (1, 2048), (7, 60), (7, 60)),
+            "NCDHW": ((1, 64), (1, 2048), (3, 24), (7, 60), (7, 60)),
+        },
+        planes=(16, 2**15),
+        dtypes=_FLOATS,
+        methods=("area",),
+        outputs=(1, 2, 3),
+        most_bytes=2**25,
+        fixed=(
+            *_f32((64, 512, 7, 7), "area", to=(2, 2)),
+            *_f32((1, 2048, 60, 60), "area", to=(1, 1)),
+            *_f32((1, 512, 32, 32), "area", to=(1, 1)),
+            *_f32((16, 256, 14, 14), "area", to=(3, 3)),
+            *_f32((8, 128, 8, 14, 14), "area", to=(1, 1, 1)),
+            *_f32((2, 256, 12, 28, 28), "area", to=(2, 2, 2)),
+            Cell((8, 512, 14, 14), "float16", "NCHW", "area", size=(1, 1)),
+        ),
+    ),
+    # signals and spectra as images: short rows, and too few planes to go side by side
+    "narrow": Family(
+        axes={"NCHW": ((1, 4), (1, 64), (100, 900), (3, 40))},
+        planes=(1, 128),
+        dtypes=(*_FLOATS, "uint8"),
+        methods=_METHODS,
+        scales=(2, 1.5, 0.5),
+        factors=(0.2, 3),
+        fixed=(
+            *_f32((2, 64, 382, 4), "bilinear", x=0.5),
+            *_f32((1, 3, 700, 9), "bicubic", x=2),
+            *_f32((1, 8, 240, 17), "area", to=(100, 5)),
+            Cell((1, 2, 401, 28), "float16", "NCHW", "nearest", 2),
+            Cell((1, 3, 500, 32), "uint8", "NCHW", "bilinear", 1.5),
+        ),
+    ),
+    # no network's: microscopes' images and volumes, each level half of the one before
+    "pyramids": Family(
+        axes={
+            "HW": ((2048, 8192), (2048, 8192)),
+            "HWC": ((2048, 8192), (2048, 8192), (3, 3)),
+            "DHW": ((128, 512), (128, 512), (128, 512)),
+        },
+        planes=(1, 3),
+        dtypes=("uint8", "uint16", "float32"),
+        methods=("linear", "area"),
+        scales=(0.5,),
+        multiple=2,  # others than PyTorch take the ratio of the sizes for the factor, and there it is the same
+        most_bytes=2**28,
+        fixed=(
+            *(
+                Cell((2048, 2048), dtype, "HW", mode, 0.5)
+                for dtype, mode in product(("uint8", "uint16", "float32"), ("bilinear", "area"))
+            ),
+            Cell((2048, 2048, 3), "uint8", "HWC", "area", 0.5),
+            *(
+                Cell((128, 160, 192), dtype, "DHW", mode, 0.5)
+                for dtype, mode in product(("uint8", "uint16", "float32"), ("trilinear", "area"))
+            ),
+        ),
+    ),
+}
+
+
+def _between(rng: random.Random, low: float, high: float) -> float:
+    """As many below as above the geometric mean: small ones are what there is most of."""
+    return math.exp(rng.uniform(math.log(low), math.log(high)))
+
+
+def draw(family: str, rng: random.Random) -> Cell:
+    """Any cell of a family."""
+    kind = FAMILIES[family]
+    while True:
+        layout = rng.choice(list(kind.axes))
+        shape = tuple(int(_between(rng, low, high + 1)) for low, high in kind.axes[layout])
+        rank = sum(letter in "DHW" for letter in layout)
+        method = rng.choice(kind.methods)
+        cell = Cell(shape, rng.choice(kind.dtypes), layout, _MODES.get((method, rank), method))
+        cell = replace(cell, **_target(kind, cell.sizes, rng))
+        if cell in kind:
+            return cell
+
+
+def _target(kind: Family, sizes: tuple[int, ...], rng: random.Random) -> dict[str, Any]:
+    """Half of them as most calls are: a usual factor, or the same number of outputs along each axis."""
+    usual = rng.random() < 0.5
+    if kind.outputs:
+        size = tuple(rng.choice(kind.outputs) for _ in sizes)
+        return {"size": size[:1] * len(size) if usual else size}
+    if usual or kind.factors is None:
+        return {"scale": rng.choice(kind.scales)}
+    if rng.random() < 0.5:
+        return {"scale": round(_between(rng, *kind.factors), 2)}
+    return {"size": tuple(round(n * _between(rng, *kind.factors)) for n in sizes)}
+
+
+def draws(families: Sequence[str], number: int, seed: int, backward: bool = False) -> list[tuple[str, Cell]]:
+    """So many cells (or gradients), no two alike, of each family in turn: its name with each.
+
+    A family's cells do not depend on which others are asked for, and a larger number begins with the smaller one's.
+    """
+    found: dict[str, tuple[str, Cell]] = {}
+    sources = {family: _endless(family, random.Random(f"{family} {seed}"), backward) for family in families}
+    for family in cycle(sources):
+        if len(found) >= number:
+            break
+        cell = next(cell for cell in sources[family] if cell.name not in found)
+        found[cell.name] = family, cell
+    return list(found.values())
+
+
+def _endless(family: str, rng: random.Random, backward: bool) -> Iterator[Cell]:
+    while True:
+        cell = draw(family, rng)
+        if not backward:
+            yield cell
+        elif cell.dtype in _FLOATS:
+            yield replace(cell, backward=True)
 
 
 def gradients(cells: Sequence[Cell]) -> list[Cell]:
@@ -226,7 +456,9 @@ def gradients(cells: Sequence[Cell]) -> list[Cell]:
 
 
 BACKWARD: tuple[Cell, ...] = tuple(gradients(GRID))
-BY_NAME.update({cell.name: cell for cell in BACKWARD})
+
+_FIXED = (*GRID, *QUICK, *(cell for family in FAMILIES.values() for cell in family.fixed))
+BY_NAME: dict[str, Cell] = {cell.name: cell for cell in (*_FIXED, *gradients(_FIXED))}
 
 
 def names(*methods: str, antialias: bool | None = None, backward: bool = False) -> list[str]:
@@ -236,3 +468,9 @@ def names(*methods: str, antialias: bool | None = None, backward: bool = False) 
         for cell in (BACKWARD if backward else GRID)
         if (not methods or cell.method in methods) and (antialias is None or cell.antialias == antialias)
     ]
+
+
+def family_names(family: str, backward: bool = False) -> list[str]:
+    """Names of a family's fixed cells, or of those that go the other way."""
+    cells = FAMILIES[family].fixed
+    return [cell.name for cell in (gradients(cells) if backward else cells)]
