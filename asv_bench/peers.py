@@ -111,6 +111,10 @@ class Torch(Peer):
     def _backward(self, cell: Cell, gradient: Any, words: dict[str, Any]) -> Contender:
         """The backward pass alone: its operator; where there is none autograd, with the graph made before and kept."""
         leaf = self._tensor(cell, np.zeros(cell.shape, cell.numpy_dtype))
+        if cell.mode == "area":
+            operator = getattr(self.torch.ops.aten, f"_{self._operator(cell)}_backward", None)
+            if operator is not None:  # up to three times as fast as autograd, which takes another way for one output
+                return Contender(partial(operator.default, gradient, leaf), array=partial(self._array, cell))
         operator = getattr(self.torch.ops.aten, self._operator(cell) + "_backward", None)
         if operator is not None and cell.mode != "area":
             arguments = (gradient, cell.out_sizes, list(leaf.shape), *self._rest(cell))
