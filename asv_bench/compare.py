@@ -5,6 +5,8 @@
     python asv_bench/compare.py --json f.json --chart f.svg  # all times as data, the ratios as a picture
     python asv_bench/compare.py --backward --peers torch     # gradients: the backward pass alone
     python asv_bench/compare.py --json f.json --add f.json   # another pass: the fastest of both counts
+    python asv_bench/compare.py --family planes means        # instead of the grid: small planes, pooling, …
+    python asv_bench/compare.py --random 60 --seed 3         # cells that nobody chose, of every family in turn
     python asv_bench/compare.py --quick                      # small cells, a few seconds: shows that it works
 
 Each cell is done by everyone in rounds, in a new order each time, and the fastest of all rounds counts. A turn
@@ -20,6 +22,10 @@ A machine that is shared has slow minutes, in which no number of rounds finds an
 times of an earlier run, for everyone alike, and keeps the lower ones. That run must be of the same machine, build, SIMD
 level, pool and versions, or it is refused. Table and summary show what this run was asked for; ``--json`` keeps the
 rest of the earlier run as well, and is written after every cell, so that an interrupted run is not lost.
+
+A path that was made for known cells says little about their neighbours. ``--random`` draws cells from the families'
+ranges, the same ones for the same seed; without ``--seed`` it takes a new one and tells it. ``--cells`` narrows down
+what was drawn. Those that are not clearly won are listed first.
 """
 
 from __future__ import annotations
@@ -46,7 +52,7 @@ from typing import Any
 
 import numpy as np
 import peers
-from grid import GRID, QUICK, Cell, gradients
+from grid import BY_NAME, FAMILIES, GRID, QUICK, Cell, draws, gradients
 from peers import Contender, Peer
 
 import upsample
@@ -74,6 +80,8 @@ LARGE = 64 * 2**20
 # More threads can bring little where one moves bytes at this share of the ceiling, and should bring SPEEDUP below it.
 STORE_SHARE = 0.5
 SPEEDUP = 1.7
+# A drawn cell below this many times as fast as the best peer is no clear win, on a machine whose times vary.
+CLEAR = 1.3
 
 
 @dataclass(slots=True)
@@ -110,6 +118,7 @@ class Row:
 
     cell: Cell
     threads: int
+    family: str = ""
     fresh: dict[str, float] = field(default_factory=dict)
     out: dict[str, float] = field(default_factory=dict)
     rounds: dict[str, int] = field(default_factory=dict)
@@ -404,6 +413,46 @@ def means(label: str, opponents: Sequence[tuple[Row, set[str]]], worst: int = 0)
     return [f"  {label:<10} {'; '.join(texts)} of {len(found)} cells", *lines]
 
 
+def losses(rows: Sequence[Row]) -> str:
+    """Every case that is no clear win, be it fresh or with ``out=``, worst first."""
+    found = [(ratios, row) for row in rows if (ratios := row.ratios(row.peers()))]
+    below = sorted((pair for pair in found if min(pair[0]) < CLEAR), key=lambda pair: min(pair[0]))
+    lines = [f"below {CLEAR}: {len(below)} of {len(found)} drawn cells that a peer does"]
+    for (fresh, out), row in below:
+        best = min(row.peers(), key=row.either)
+        where = f"{row.threads} thread{'s' * (row.threads > 1)}, {row.family}"
+        lines.append(f"  {min(fresh, out):5.2f} (fresh {fresh:.2f}, out= {out:.2f})  {row.cell.name}  {where}, {best}")
+    return "\n".join(lines)
+
+
+def by_family(rows: Sequence[Row]) -> str:
+    """A table of the families that the rows are of, with a line for each method of those that have several."""
+    lines: list[str] = []
+    for threads in sorted({row.threads for row in rows}):
+        parts: dict[str, dict[str, list[Row]]] = defaultdict(lambda: defaultdict(list))
+        for row in rows:
+            if row.family and row.threads == threads:
+                parts[row.family][row.cell.method.removesuffix("-exact")].append(row)
+        if parts:
+            title = f"{threads} thread{'s' * (threads > 1)}, best peer / ours"
+            lines.append(f"{title:<27} {'cells':>9} {'fresh':>7} {'worst':>6} {'out=':>7} {'worst':>6}  worst of all")
+        for family, methods in parts.items():
+            lines.append(standing(f"  {family}", [row for part in methods.values() for row in part]))
+            if len(methods) > 1:
+                lines += [standing(f"    {method}", part) for method, part in sorted(methods.items())]
+    return "\n".join(lines)
+
+
+def standing(label: str, rows: Sequence[Row]) -> str:
+    """A line of that table: how many of the cells a peer does, geometric means, and what stands worst."""
+    found = [(ratios, row.cell.name) for row in rows if (ratios := row.ratios(row.peers()))]
+    line = f"{label:<27} {f'{len(found)} of {len(rows)}':>9}"
+    for i in range(2):
+        values = [ratios[i] for ratios, _ in found]
+        line += f" {geometric_mean(values):7.2f} {min(values):6.2f}" if values else f" {'-':>7} {'-':>6}"
+    return line + (f"  {min(found, key=lambda pair: min(pair[0]))[1]}" if found else "")
+
+
 def against_ceilings(rows: Sequence[Row], ceilings: Ceilings) -> str:
     """Large outputs as shares of the store ceiling, fresh ones beside a copy, and what a second thread brings."""
     one = {row.cell.name: row for row in rows if row.threads == 1}
@@ -540,6 +589,8 @@ def report(rows: Iterable[Row], facts: dict[str, Any], versions: dict[str, str],
         "rows": [
             {
                 "cell": row.cell.name,
+                "parts": asdict(row.cell),
+                "family": row.family,
                 "threads": row.threads,
                 "fresh": row.fresh,
                 "out": row.out,
@@ -565,12 +616,13 @@ class Earlier:
     def read(cls, file: Path) -> Earlier:
         """Raises OSError, ValueError, TypeError or KeyError for what is no such file."""
         found = json.loads(file.read_text())
-        cells = {cell.name: cell for cell in (*GRID, *QUICK, *gradients(GRID), *gradients(QUICK))}
-        rows = {
-            (data["cell"], data["threads"]): Row(cells[data.pop("cell")], **data)
-            for data in found["rows"]
-            if data["cell"] in cells
-        }
+        rows = {}
+        for data in found["rows"]:
+            name, parts = data.pop("cell"), data.pop("parts", None)
+            # (what was drawn is in no list; a file from before there were parts knows names alone)
+            cell = Cell.of(parts) if parts else BY_NAME.get(name)
+            if cell is not None:
+                rows[cell.name, data["threads"]] = Row(cell, **data)
         return cls(found, dict(found["versions"]), Ceilings(**found["ceilings"]), rows)
 
     def differences(self, facts: dict[str, Any], versions: dict[str, str]) -> list[str]:
@@ -594,6 +646,11 @@ def arguments(argv: Sequence[str] | None) -> argparse.Namespace:
         "--threads", type=int, nargs="+", default=sorted({1, cpus}), help="numbers of threads (default: 1 and all)"
     )
     parser.add_argument("--cells", metavar="REGEX", default="", help="only cells whose name has a match")
+    parser.add_argument(
+        "--family", nargs="+", choices=list(FAMILIES), default=[], help="cells that networks hold, instead of the grid"
+    )
+    parser.add_argument("--random", type=int, metavar="N", help="N cells drawn anew, of all families or of --family's")
+    parser.add_argument("--seed", type=int, help="which ones: the same for the same seed (default: a new seed)")
     parser.add_argument("--peers", nargs="*", choices=list(peers.PEERS), default=list(peers.PEERS), help="only these")
     parser.add_argument("--repeat", type=int, default=30, help="rounds at the most (default: 30)")
     parser.add_argument("--budget", type=float, default=3.0, help="seconds per cell, about (default: 3)")
@@ -604,6 +661,12 @@ def arguments(argv: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("--add", metavar="FILE", type=Path, help="take up the times of this earlier run, where lower")
     parser.add_argument("--chart", metavar="FILE.svg", type=Path, help="draw the ratios there")
     options = parser.parse_args(argv)
+    if options.quick and (options.family or options.random is not None):
+        parser.error("--quick has cells of its own; beside --family and --random, lower --repeat and --budget")
+    if options.random is not None and options.random < 1:
+        parser.error("--random is a number of cells, from 1")
+    if options.seed is not None and options.random is None:
+        parser.error("--seed belongs to --random")
     if options.quick:
         options.repeat, options.budget = min(options.repeat, 3), min(options.budget, 0.2)
     if not all(1 <= n <= MAX_THREADS for n in options.threads):
@@ -628,10 +691,29 @@ def arguments(argv: Sequence[str] | None) -> argparse.Namespace:
     return options
 
 
+def chosen(options: argparse.Namespace) -> dict[Cell, str]:
+    """The cells that were asked for, with their families; those of the grid have none."""
+    if options.random is not None:
+        drawn = draws(options.family or list(FAMILIES), options.random, options.seed, options.backward)
+        found = {cell: family for family, cell in drawn}
+    else:
+        parts = {family: FAMILIES[family].fixed for family in options.family} or {"": QUICK if options.quick else GRID}
+        found = {
+            cell: family
+            for family, fixed in parts.items()
+            for cell in (gradients(fixed) if options.backward else fixed)
+        }
+    return {cell: family for cell, family in found.items() if re.search(options.cells, cell.name)}
+
+
 def main(argv: Sequence[str] | None = None) -> int:
     options = arguments(argv)
-    grid = QUICK if options.quick else GRID
-    cells = [cell for cell in (gradients(grid) if options.backward else grid) if re.search(options.cells, cell.name)]
+    if options.random is not None:
+        if options.seed is None:
+            options.seed = random.SystemRandom().randrange(10**6)
+        print(f"--random {options.random} --seed {options.seed}", file=sys.stderr if options.list else sys.stdout)
+    families = chosen(options)
+    cells = list(families)
     if options.list or not cells:
         print("\n".join(cell.name for cell in cells) or f"no cell matches {options.cells!r}; see --list")
         return 0 if cells else 2
@@ -671,6 +753,7 @@ def main(argv: Sequence[str] | None = None) -> int:
             except ModuleNotFoundError as error:  # bfloat16 needs ml_dtypes
                 print(f"{cell.name:<{table.width}} left out: {error}")
                 continue
+            row.family = families[cell]
             if other := before.get((cell.name, threads)):
                 row.add(other)
             before[cell.name, threads] = row
@@ -680,6 +763,10 @@ def main(argv: Sequence[str] | None = None) -> int:
                 data = report(before.values(), facts, recorded, ceilings)
                 written(options.json, json.dumps(data, indent=1) + "\n")
     print(f"\n{LEGEND}")
+    if rows and options.random is not None:
+        print(f"\n{losses(rows)}")
+    if table_of_families := by_family(rows):
+        print(f"\n{table_of_families}")
     if rows:
         print(f"\n{summary(rows, names)}\n\n{remarks(rows)}".rstrip() or "\nNo peer did any of these cells.")
         print(f"\n{against_reading(rows) or against_ceilings(rows, ceilings)}".rstrip())
