@@ -141,7 +141,7 @@ def _run(
     if nested is not False:
         if type(x) is np.ndarray:
             cache = _cached_kernel if x.nbytes <= SMALL_INPUT else _cached_large_kernel
-        elif isinstance(x, _device_array()):
+        elif isinstance(x, getattr(sys.modules.get("cupy"), "ndarray", ())):  # no type where nobody imported it
             cache, like = _cached_device_kernel, _Like()
             like.array = x
     if cache is not None:
@@ -173,11 +173,6 @@ class _Like(float):
 
     __slots__ = ("array",)
     array: Any
-
-
-def _device_array() -> Any:
-    """CuPy's array type, or no type where the caller has not imported it."""
-    return getattr(sys.modules.get("cupy"), "ndarray", ())
 
 
 def interpolate_backward(
@@ -294,7 +289,8 @@ def _prepared_kernel(
         x = np.lib.stride_tricks.as_strided(np.empty(1, dtype), shape, strides, writeable=False)
     else:
         x, like.array = like.array, None
-    return backends.kernel_for(plan_, x, name)
+    kernel = backends.kernel_for(plan_, x, name)
+    return getattr(kernel, "alike", kernel)  # the key has compared what that relies on
 
 
 # Kernels of large arrays hold large tables, so fewer of them are kept.

@@ -291,8 +291,8 @@ class Stream:
         return Graph(world.capturing.pop(self.ptr))
 
 
-def get_current_stream() -> Stream:
-    stack = world.streams.get(world.device)
+def get_current_stream(device_id: int = -1) -> Stream:
+    stack = world.streams.get(world.device if device_id == -1 else device_id)
     return stack[-1] if stack else Stream(ptr=0)
 
 
@@ -313,14 +313,14 @@ class Function:
         assert world.device == self.device, "a function of another device than the current one"
         assert shared_mem == 0
         stream = get_current_stream() if stream is None else stream
-        source, target, params = args
-        assert type(source) is int
-        assert type(target) is int
+        *pointers, params = args
+        assert all(type(p) is MemoryPointer for p in pointers), pointers  # numbers take CuPy longer
+        source, target = (p.ptr for p in pointers)
         size = _cuda.PARAMS.itemsize
         assert size == hosted.layout()[""][1]
         if isinstance(params, np.ndarray):
             assert params.size == 1
-            assert params.dtype == _cuda.ARGUMENT  # structured ones take CuPy long
+            assert params.dtype == np.dtype(f"V{size}")  # structured ones take CuPy long
             params = CPointer(params.ctypes.data)
         assert isinstance(params, CPointer), type(params)
         grid, block = tuple(map(int, grid)), tuple(map(int, block))

@@ -57,6 +57,8 @@ import numpy, upsample
 # CuPy takes launches' arguments, without describing the parameters anew at each: it stops at what is no function.
 import timeit
 from cupy.cuda.function import Function
+def memory(size):
+    return cupy.cuda.MemoryPointer(cupy.cuda.UnownedMemory(1 << 20, size, None, 0), 0)
 class stream:
     ptr = 0
 def launch(*arguments):
@@ -68,10 +70,19 @@ def launch(*arguments):
 structured = numpy.zeros(1, cuda.PARAMS)
 fast = cuda.argument_of(cupy, structured)
 assert type(fast).__name__ == "CPointer"
-ways = [fast, structured.view(cuda.ARGUMENT), structured]
-times = [min(timeit.repeat(lambda: launch(1, 2, p), number=200, repeat=5)) / 200 * 1e6 for p in ways]
+ways = [fast, structured.view(f"V{structured.nbytes}"), structured]
+there = memory(8), memory(8)
+times = [min(timeit.repeat(lambda: launch(*there, p), number=200, repeat=5)) / 200 * 1e6 for p in ways]
 print("a launch by pointer, plain array, structured array: %.1f %.1f %.1f us" % tuple(times))
 assert max(times[:2]) < 0.6 * times[2]
+
+# Its arrays, made as ours, are those that its own functions make.
+cupy.cuda.set_allocator(memory)
+empty, made = cupy.empty((2, 5, 6, 3), "f4").transpose(0, 3, 1, 2), cupy.ndarray((2, 3, 5, 6), numpy.dtype("f4"))
+assert (made.strides, made.flags.c_contiguous) == ((360, 120, 24, 4), True)
+made = cupy.ndarray((2, 3, 5, 6), numpy.dtype("f4"), cupy.cuda.alloc(720), (360, 4, 72, 12))
+assert (made.strides, made.flags.c_contiguous) == (empty.strides, empty.flags.c_contiguous)
+assert str(cupy.cuda.get_current_stream.__doc__).startswith("get_current_stream(int device_id")
 print(upsample.explain(numpy.zeros((1, 1, 4), numpy.float32), scale_factor=2))
 """
 

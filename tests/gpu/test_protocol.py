@@ -136,10 +136,10 @@ def test_a_call_like_an_earlier_one_is_checked_as_any_other(world: standin.World
     x, out = array(2, 3, 16, 16), standin.empty((2, 3, 32, 32), np.float32)
     kernel = why_not(upsample.plan(x.shape, x.dtype, scale_factor=2, mode="bilinear"), x, "cuda")
     warm = kernel.kernel.warm
-    assert not kernel.launched_again(x, out)
+    assert kernel.called_again(kernel.geometry, x, out) is None
     assert kernel(x, out) is out
     for _ in range(2):
-        assert kernel.launched_again(x, out)
+        assert kernel.called_again(kernel.geometry, x, out) is out
     assert len(warm) == 1
     both = standin.empty((4 * x.size + 4 * out.size,), np.uint8)
     inside = standin.ndarray(out.shape, np.float32, both.data)
@@ -170,12 +170,73 @@ def test_a_warm_calls_parameters_are_there_when_nothing_else_holds_them() -> Non
         kernel = why_not(upsample.plan(x.shape, x.dtype, scale_factor=2, mode="bilinear"), x, "cuda")
         want = kernel(x, out).get()
         assert (want == upsample.interpolate(host, scale_factor=2, mode="bilinear")).all()
-        for i in range(70):  # other strides, without `out`: launches that were bound before are dropped
+        warm = kernel.kernel.warm.copy()
+        for i in range(70):  # other strides: launches that were bound before are dropped, and so are warm calls
             kernel(standin.empty((2, 3, 16, 17 + i), np.float32)[..., 1:17])
         gc.collect()
+        kernel.kernel.warm = warm
         out[...] = 0
-        assert kernel.launched_again(x, out)
+        assert kernel.called_again(kernel.geometry, x, out) is out
         assert (out.get() == want).all()
+
+
+def test_calls_whose_array_was_compared_look_at_it_no_more(monkeypatch: pytest.MonkeyPatch) -> None:
+    x, out = array(2, 3, 16, 16), standin.empty((2, 3, 32, 32), np.float32)
+    plan = upsample.plan(x.shape, x.dtype, scale_factor=2, mode="bilinear")
+    for call in (plan, lambda x, out=None: upsample.interpolate(x, scale_factor=2, mode="bilinear", out=out)):
+        call(x)
+        call(x, out=out)
+        with monkeypatch.context() as patch:
+            patch.delattr(cuda.OnDevice, "__call__")
+            assert call(x).shape == out.shape
+            assert call(x, out=out) is out
+
+
+@pytest.mark.parametrize("kind", ["one kernel", "several passes", "channels last"])
+def test_a_warm_call_without_out_is_one_array_and_launches(kind: str) -> None:
+    with standin.installed() as world:
+        shape, arguments = KINDS.get(kind, ((2, 5, 6, 3), {"size": (7, 8), "mode": "bilinear", "layout": "NHWC"}))
+        host = np.random.default_rng(0).normal(size=shape).astype(np.float32)
+        want = upsample.interpolate(host, **arguments)
+        x = standin.asarray(host)
+        if kind == "channels last":  # in memory alone
+            x, want, arguments = x.transpose(0, 3, 1, 2), want.transpose(0, 3, 1, 2), arguments | {"layout": "NCHW"}
+        kernel = why_not(upsample.plan(x.shape, x.dtype, **arguments), x, "cuda")
+        assert kernel.called_again(kernel.geometry, x, None) is None
+        first = kernel(x)
+        per_call, uploads, blocks = len(world.launches), len(world.uploads), len(world.memory)
+        again = kernel.called_again(kernel.geometry, x, None)
+        assert again.strides == first.strides == want.strides
+        assert (again.get() == want).all()
+        assert again.data.ptr != first.data.ptr
+        assert (len(world.launches), len(world.uploads)) == (2 * per_call, uploads)
+        assert len(world.memory) == blocks + 1
+        with standin.Device(1):
+            assert kernel.called_again(kernel.geometry, x, None) is None
+            assert kernel(x).device.id == 0
+        stream = standin.Stream(non_blocking=True)
+        with stream:
+            assert kernel.called_again(kernel.geometry, x, None) is not None
+            assert world.launches[-1].stream == stream.ptr
+            stream.begin_capture()
+            assert kernel.called_again(kernel.geometry, x, None) is None
+            stream.end_capture()
+
+
+def test_new_arrays_of_an_allocator_that_aligns_nothing_are_told_apart(monkeypatch: pytest.MonkeyPatch) -> None:
+    with standin.installed():
+        host = np.random.default_rng(0).normal(size=(2, 3, 16, 16)).astype(np.float32)
+        want = upsample.interpolate(host, scale_factor=2, mode="bilinear")
+        x = standin.asarray(host)
+        kernel = why_not(upsample.plan(x.shape, x.dtype, scale_factor=2, mode="bilinear"), x, "cuda")
+        for start, warm in ((4, 0), (0, 1), (4, 1)):
+            raw = standin.empty(4 * want.size + start, np.uint8)
+            made = standin.ndarray(want.shape, np.float32, raw.data + start)
+            monkeypatch.setattr(kernel.kernel, "new_array", lambda shape, made=made: made)
+            assert kernel(x) is made
+            assert (made.get() == want).all()
+            assert len(kernel.kernel.warm) == warm
+            assert (kernel.called_again(kernel.geometry, x, None) is made) is (start == 0)
 
 
 def test_without_cupys_pointer_parameters_are_plain_bytes() -> None:

@@ -39,7 +39,11 @@ NOT_LOADED = "a plugin, imported only when it is named"
 
 
 class Kernel(Protocol):
-    """A plan made ready for arrays of one kind: called with the array, and where to write."""
+    """A plan made ready for arrays of one kind: called with the array, and where to write.
+
+    It may have a method `alike` that does the same for callers who have compared the array's shape, strides and dtype
+    with those of the one that it was prepared for.
+    """
 
     def __call__(self, x: Any, out: Any = None) -> Any: ...
 

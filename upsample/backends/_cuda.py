@@ -13,7 +13,6 @@ import hashlib
 import math
 import sys
 import threading
-from contextlib import nullcontext
 from dataclasses import dataclass, field, replace
 from functools import cache
 from pathlib import Path
@@ -64,9 +63,6 @@ PARAMS = np.dtype(
                      "align", "taps_d", "taps_h", "taps_w", "shift_d", "shift_h", "shift_w", "own_h", "own_w")
     ]
 )  # fmt: skip
-
-# What launches are given: of a structured array, CuPy describes every field at every launch, which takes 35 us.
-ARGUMENT = np.dtype(f"V{PARAMS.itemsize}")
 
 # No contraction: a fused multiply-add stands only where the sources write one.
 OPTIONS = (
@@ -727,38 +723,46 @@ def keep_if_captured(kernel: CudaKernel, *arrays: Any) -> None:
 
 
 class Bound(NamedTuple):
-    """A launch with the function of a device; `argument` is its parameters as CuPy takes them, not a copy."""
+    """A launch with the function of a device; `argument` is `params` as CuPy takes them, not a copy."""
 
     function: Any
-    launch: Launch
+    grid: tuple[int, int, int]
+    block: tuple[int, int, int]
     argument: Any
+    between: int  # bytes of the temporary that it writes to; 0 for the last one
+    params: Any
 
 
-def argument_of(cupy: Any, params: Any) -> Any:
-    """Parameters as launches take them: CuPy's own pointer, where it has that, which saves it 2 us of looking."""
-    plain = params.view(ARGUMENT)
+def argument_of(cupy: Any, memory: Any) -> Any:
+    """What a launch copies a parameter from: CuPy's own pointer to it, where it has that, which it need not look at.
+
+    Else plain bytes: of a structured array, CuPy describes every field at every launch, which takes 35 us.
+    """
+    plain = memory.view(f"V{memory.nbytes}")
     pointer = getattr(getattr(cupy.cuda, "function", None), "CPointer", None)
     return plain if pointer is None else pointer(plain.ctypes.data)
 
 
 def warm_key(x: Any, out: Any) -> tuple[Any, ...]:
-    """All of two arrays that a launch depends on, but their addresses past the alignment."""
+    """All of two arrays that a call depends on, but their addresses past the alignment; `out` is None for a new one."""
+    source = x.data
+    geometry = x.shape, x.strides, x.dtype
+    if out is None:
+        return geometry, source.ptr & 15, source.device_id, type(x)
+    target = out.data
     return (
-        x.shape, x.strides, x.dtype, out.shape, out.strides, out.dtype, x.data.ptr & 15, out.data.ptr & 15,
-        x.data.device_id, out.data.device_id, type(x), type(out),
+        geometry, out.shape, out.strides, out.dtype, source.ptr & 15, target.ptr & 15, source.device_id,
+        target.device_id, type(x), type(out),
     )  # fmt: skip
 
 
 class Warm(NamedTuple):
     """A call that was made: what it launched, and from where to where its arrays reach beside their addresses."""
 
-    function: Any
-    argument: Any
-    grid: tuple[int, int, int]
-    block: tuple[int, int, int]
+    launch: Bound
+    several: tuple[Bound, ...] | None  # launches, where one is not all
     source: tuple[int, int]
     target: tuple[int, int]
-    launch: Launch  # whose parameters the argument points to
 
 
 @dataclass
@@ -787,8 +791,10 @@ class CudaKernel:
         self.kept: list[Any] = []  # device memory that graphs use
         self.lock = threading.Lock()
         self.layouts: dict[Any, tuple[int, int, int] | None] = {}
+        self.dense = {shape: self.dense_strides(shape) for shape in (plan.shape, plan.out_shape)}
         self.warm: dict[Any, Warm] = {}
-        self.current_stream: Any = None  # CuPy's functions, once there are warm calls
+        self.alloc: Any = None  # CuPy's functions, once there is something to run
+        self.current_stream: Any = None
         self.current_device: Any = None
 
     def __call__(self, x: Any, out: Any = None) -> Any:
@@ -813,53 +819,81 @@ class CudaKernel:
             ordered[...] = x
             x, along = ordered, self.strides_of(ordered, plan.shape)
             held.append(ordered)
-        launches = self.launch(x.data.ptr, made.data.ptr, cupy.cuda.get_current_stream(), along, into)
+        launches = self.launch(x.data, made.data, cupy.cuda.get_current_stream(), along, into)
         if held:
             keep_if_captured(self, *held)
-        elif out is not None and len(launches) == 1:
-            self.keep_warm(x, out, launches[0])
+        else:
+            self.keep_warm(x, out, made, launches)
         if out is not None and made is not out:
             out[...] = made
             return out
         return made
 
-    def launched_again(self, x: Any, out: Any) -> bool:
-        """Launch, if these arrays differ from those of an earlier call by their addresses alone: those are checked."""
-        try:
-            source, target = x.data, out.data
-            a, b, device = source.ptr, target.ptr, source.device_id
-            # this key is warm_key's, written out: a call costs as much as the look-up
-            function, argument, grid, block, (first, end), (out_first, out_end), _ = self.warm[
-                x.shape, x.strides, x.dtype, out.shape, out.strides, out.dtype, a & 15, b & 15, device,
-                target.device_id, type(x), type(out),
-            ]  # fmt: skip
-        except (AttributeError, KeyError):
-            return False
-        stream = self.current_stream()
-        if (
-            (a + first < b + out_end and b + out_first < a + end)
-            or device != self.current_device()
-            or (stream.ptr and capturing(stream))
-        ):
-            return False
-        function(grid, block, (a, b, argument), 0, stream)
-        return True
+    def called_again(self, geometry: Any, x: Any, out: Any) -> Any:
+        """The result, if these arrays differ from those of an earlier call by their addresses alone, which are checked.
 
-    def keep_warm(self, x: Any, out: Any, bound: Bound) -> None:
-        """Remember a call of one launch for others like it."""
+        Else None, and nothing was launched.  `geometry` is the shape, strides and dtype of `x`.
+        """
+        try:
+            source = x.data
+            a, device = source.ptr, source.device_id
+            # these keys are warm_key's, written out: a call costs as much as the look-up
+            if out is None:
+                launch, several, _, _ = self.warm[geometry, a & 15, device, type(x)]
+            else:
+                target = out.data
+                b = target.ptr
+                launch, several, (first, end), (out_first, out_end) = self.warm[
+                    geometry, out.shape, out.strides, out.dtype, a & 15, b & 15, device, target.device_id, type(x),
+                    type(out),
+                ]  # fmt: skip
+                if a + first < b + out_end and b + out_first < a + end:
+                    return None
+        except (AttributeError, KeyError):
+            return None
+        if device != self.current_device():
+            return None
+        stream = self.current_stream(device)
+        if stream.ptr and capturing(stream):
+            return None
+        if out is None:
+            out = self.new_array(self.plan.out_shape)
+            target = out.data
+            if target.ptr & 15:  # of an allocator of the caller's
+                return None
+        if several is None:
+            function, grid, block, argument, _, _ = launch
+            function(grid, block, (source, target, argument), 0, stream)
+        else:
+            self.run(several, source, target, stream)
+        return out
+
+    def keep_warm(self, x: Any, out: Any, made: Any, launches: tuple[Bound, ...]) -> None:
+        """Remember a call, with or without `out`, for others like it."""
+        if out is None and made.data.ptr & 15:
+            return
         key = warm_key(x, out)
         if len(self.warm) >= 64:
             self.warm.clear()
-        cuda = sys.modules["cupy"].cuda
-        self.current_stream, self.current_device = cuda.get_current_stream, cuda.runtime.getDevice
-        source, target = (byte_bounds(array.shape, array.strides, array.dtype.itemsize) for array in (x, out))
-        launch = bound.launch
-        self.warm[key] = Warm(bound.function, bound.argument, launch.grid, launch.block, source, target, launch)
+        source, target = (byte_bounds(array.shape, array.strides, array.dtype.itemsize) for array in (x, made))
+        self.warm[key] = Warm(launches[0], launches if len(launches) > 1 else None, source, target)
 
     def new_array(self, shape: tuple[int, ...]) -> Any:
         """An uninitialised array whose axes lie in memory in the kernel's order."""
-        made = sys.modules["cupy"].empty([shape[a] for a in self.order], self.plan.dtype)
-        return made.transpose(self.inverse) if self.inverse != tuple(range(len(shape))) else made
+        cupy, dtype, strides = sys.modules["cupy"], self.plan.dtype, self.dense[shape]
+        if strides is None:
+            return cupy.ndarray(shape, dtype)  # as cupy.empty, in less time
+        return cupy.ndarray(shape, dtype, cupy.cuda.alloc(math.prod(shape) * dtype.itemsize), strides)
+
+    def dense_strides(self, shape: tuple[int, ...]) -> tuple[int, ...] | None:
+        """Of a new array; None where its axes lie in memory in their order."""
+        if self.order == tuple(range(len(shape))):
+            return None
+        made, stride = [0] * len(shape), self.plan.dtype.itemsize
+        for axis in reversed(self.order):
+            made[axis] = stride
+            stride *= shape[axis]
+        return tuple(made)
 
     def strides_of(self, x: Any, shape: tuple[int, ...]) -> tuple[int, int, int] | None:
         """Byte strides of outer, D and H, or None where the array is not laid out as the kernel needs."""
@@ -872,30 +906,35 @@ class CudaKernel:
             self.layouts[key] = found = grouped(self.groups, shape, x.strides, self.plan.dtype.itemsize)
             return found
 
-    def launch(self, in_ptr: int, out_ptr: int, stream: Any, along: Any, into: Any) -> tuple[Bound, ...]:
-        """Run on memory of the current device, given its addresses and byte strides of outer, D and H on both sides."""
-        cupy = sys.modules["cupy"]
-        device = cupy.cuda.runtime.getDevice()
+    def launch(self, source: Any, target: Any, stream: Any, along: Any, into: Any) -> tuple[Bound, ...]:
+        """Run on memory of the current device: pointers to it and byte strides of outer, D and H, of both sides."""
+        device = sys.modules["cupy"].cuda.runtime.getDevice()
         loaded = self.devices.get(device)
-        key = (along, into, in_ptr & 15, out_ptr & 15)
+        key = (along, into, source.ptr & 15, target.ptr & 15)
         launches = loaded.bound.get(key) if loaded is not None else None
         if loaded is None or launches is None:
             loaded, launches = self.load(device, key, stream)
         captured = capturing(stream)
         if captured:
             self.kept += [m for m in loaded.memory if not any(m is k for k in self.kept)]
-        at, held = in_ptr, []
-        with stream if len(launches) > 1 else nullcontext():  # the pool gives memory to a stream
-            for i, (function, launch, argument) in enumerate(launches):
-                target = out_ptr
-                if i + 1 < len(launches):
-                    held.append(cupy.cuda.alloc(math.prod(self.steps[i].after) * self.steps[i].width_out))
-                    target = held[-1].ptr
-                function(launch.grid, launch.block, (at, target, argument), 0, stream)
-                at = target
+        held = self.run(launches, source, target, stream)
         if captured:
             self.kept += held  # the graph writes to it whenever it runs
         return launches
+
+    def run(self, launches: tuple[Bound, ...], source: Any, target: Any, stream: Any) -> list[Any]:
+        """Launch on the current stream, to which the pool gives the temporaries that are returned.
+
+        Addresses are CuPy's own pointers: of a number, CuPy makes an object of NumPy's first.
+        """
+        held = []
+        for function, grid, block, argument, between, _ in launches:
+            if between:
+                held.append(self.alloc(between))
+            to = held[-1] if between else target
+            function(grid, block, (source, to, argument), 0, stream)
+            source = to
+        return held
 
     def load(self, device: int, key: Any, stream: Any) -> tuple[Loaded, Any]:
         """Compile, upload and bind what arrays laid out like these need on a device."""
@@ -906,6 +945,9 @@ class CudaKernel:
                 "be captured in a graph: call it once before the capture, with the same shapes, strides and out="
             )
         with self.lock:
+            if self.alloc is None:
+                self.alloc, self.current_stream = cupy.cuda.alloc, cupy.cuda.get_current_stream
+                self.current_device = cupy.cuda.runtime.getDevice
             if device not in self.devices:
                 self.devices[device] = Loaded(int(cupy.cuda.Device(device).attributes["MultiProcessorCount"]))
             loaded = self.devices[device]
@@ -913,12 +955,13 @@ class CudaKernel:
                 bound = []
                 launches = self.launches(key, loaded.multiprocessors)
                 self.upload(cupy, loaded, [a for launch in launches for a in launch.axes if a is not None])
-                for launch in launches:
+                for i, launch in enumerate(launches):
                     for name, axis in zip("dhw", launch.axes, strict=True):
                         if axis is not None:
                             axis.fill(launch.params[name][0], loaded.tables)
-                    compiled = function(cupy, launch.program, device)
-                    bound.append(Bound(compiled, launch, argument_of(cupy, launch.params)))
+                    compiled, argument = function(cupy, launch.program, device), argument_of(cupy, launch.params)
+                    between = math.prod(self.steps[i].after) * self.steps[i].width_out if i + 1 < len(launches) else 0
+                    bound.append(Bound(compiled, launch.grid, launch.block, argument, between, launch.params))
                 if len(loaded.bound) >= 64:
                     loaded.bound.clear()
                 loaded.bound[key] = tuple(bound)
