@@ -1,11 +1,12 @@
-"""Everything about a GPU in one command: ``python tests/gpu/report.py [--out FOLDER] [--quick]``.
+"""Everything about a GPU in one command: ``python tests/gpu/report.py [--out FOLDER] [--quick] [--random N --seed S]``.
 
 It needs a clone of the project, the installed package, and CuPy with NVRTC.  Comparisons with PyTorch need PyTorch with
 CUDA, and the checks of memory need compute-sanitizer; without them it says that those were not made.
 
 Builds the kernels, runs the conformance kit and random calls against the CPU's bits, runs a part of them under
 compute-sanitizer, then times calls against PyTorch's and against ceilings measured in the same run: a copy and a fill
-by 16 bytes per thread, and reading one sample for four written, which is what whole factor 2 comes to.  Writes
+by 16 bytes per thread, and reading one sample for four written, which is what whole factor 2 comes to.  Random cases of
+what networks hold follow, the same for the same seed; those in which PyTorch was faster stand first.  Writes
 ``report.json`` and ``report.md``, also where a part of it fails.  Without a GPU it says so and ends with status 2:
 nothing is estimated.  Status 1 is for whatever failed, differed, is missing or was an error to compute-sanitizer.
 """
@@ -31,7 +32,7 @@ import numpy as np
 
 import upsample
 from upsample import testing
-from upsample.backends import cuda
+from upsample.backends import cuda, why_not
 
 sys.path.insert(0, str(Path(__file__).resolve().parent))  # under python -P, too
 import compare
@@ -52,6 +53,9 @@ MODES = {2: ("nearest", "bilinear", "bicubic", "area"), 3: ("nearest", "trilinea
 SHAPES = {2: ((8, 64, 256, 256), (1, 3, 2160, 3840)), 3: ((1, 16, 128, 128, 128),)}
 QUICK = {2: ((1, 2, 16, 32),), 3: ((1, 1, 4, 8, 16),)}
 FACTORS = (2.0, 1.5, 0.5)
+FAMILIES = ("small planes", "small volumes", "means", "odd ratios", "gradients")
+RANDOM = {False: 200, True: len(FAMILIES)}  # cases that are drawn, and with --quick
+HOST_AIM = 12  # us of the host that a call is to take
 UNDER_SANITIZER = (sys.executable, __file__, "--under-sanitizer")
 SECONDS = 450  # after which no cell is begun
 
@@ -204,33 +208,106 @@ def torch_on_gpu() -> Any:
         return None
 
 
-def torch_gradient(g: Any, shape: tuple[int, ...], factor: float, mode: str) -> Any:
+def tensor_of(torch: Any, x: Any, channels_last: bool) -> Any:
+    """An array as PyTorch's tensor on the same memory, its axes in PyTorch's order."""
+    if x.dtype.name == "bfloat16":  # which not every version hands over
+        tensor = torch.from_dlpack(x.view(np.int16)).view(torch.bfloat16)
+    else:
+        tensor = torch.from_dlpack(x)
+    return tensor.permute(0, -1, *range(1, tensor.ndim - 1)) if channels_last else tensor
+
+
+def torch_gradient(g: Any, shape: tuple[int, ...], given: dict[str, Any], channels_last: bool = False) -> Any:
     """PyTorch's gradient of the same call, from the gradient by the output, or None where it cannot be made."""
     torch = torch_on_gpu()
     if torch is None:
         return None
+    if channels_last:
+        shape = (shape[0], shape[-1], *shape[1:-1])
     try:
-        tensor = torch.from_dlpack(g)
-        operator = getattr(torch.ops.aten, f"upsample_{mode}2d_backward")
+        tensor = tensor_of(torch, g, channels_last)
+        call = torch_adjoint(torch, tensor, shape, given)
+        call()
     except (RuntimeError, AttributeError):
         return None
-    corners = () if mode == "nearest" else (False,)
-    return lambda: operator(tensor, list(tensor.shape[2:]), list(shape), *corners, factor, factor)
+    return call
 
 
-def torch_call(x: Any, factor: float, mode: str, channels_last: bool) -> Any:
+def torch_adjoint(torch: Any, g: Any, shape: tuple[int, ...], given: dict[str, Any]) -> Any:
+    """What autograd calls on the device, without its own work on the host."""
+    mode, rank = given["mode"], len(shape) - 2
+    if mode == "area":
+        if set(g.shape[2:]) == {1}:  # there PyTorch takes the plain mean
+            return lambda: g.expand(shape) / math.prod(shape[2:])
+        x = torch.empty(shape, dtype=g.dtype, device=g.device)
+        return functools.partial(getattr(torch.ops.aten, f"_adaptive_avg_pool{rank}d_backward"), g, x)
+    name = {"nearest": f"upsample_nearest{rank}d", "nearest-exact": f"_upsample_nearest_exact{rank}d"}.get(
+        mode, f"upsample_{mode}{rank}d"
+    )
+    if given.get("antialias"):
+        name = f"_{name}_aa"
+    corners = () if mode.startswith("nearest") else (False,)
+    factors = [given.get("scale_factor")] * rank
+    operator = getattr(torch.ops.aten, f"{name}_backward")
+    return functools.partial(operator, g, list(g.shape[2:]), list(shape), *corners, *factors)
+
+
+def torch_call(x: Any, given: dict[str, Any], channels_last: bool) -> Any:
     """The same call of PyTorch on its own tensor, or None where it cannot be made."""
     torch = torch_on_gpu()
     if torch is None:
         return None
     try:
-        tensor = torch.from_dlpack(x)
-        if channels_last:
-            tensor = tensor.permute(0, -1, *range(1, tensor.ndim - 1))
-        torch.nn.functional.interpolate(tensor, scale_factor=factor, mode=mode)
+        tensor = tensor_of(torch, x, channels_last)
+        torch.nn.functional.interpolate(tensor, **given)
     except (RuntimeError, NotImplementedError):
         return None
-    return lambda: torch.nn.functional.interpolate(tensor, scale_factor=factor, mode=mode)
+    return functools.partial(torch.nn.functional.interpolate, tensor, **given)
+
+
+def draw(family: str, rng: np.random.Generator) -> tuple[testing.Case, bool]:
+    """A case of a family, and whether it is the gradient of that call that is meant."""
+
+    def among(*values: Any) -> Any:
+        return values[int(rng.integers(len(values)))]
+
+    def sides(least: int, most: int, rank: int) -> tuple[int, ...]:
+        return tuple(int(n) for n in rng.integers(least, most, rank, endpoint=True))
+
+    def size_to(most: float) -> dict[str, Any]:
+        return {"scale_factor": among(2.0, 1.5, 0.5, round(float(rng.uniform(0.4, most)), 2))}
+
+    gradient = family == "gradients"
+    if gradient:
+        family = among(*FAMILIES[:-1])
+    batch, channels = 2 ** int(rng.integers(6)), 2 ** int(rng.integers(4, 10))
+    if family == "small planes":
+        sizes = (*sides(3, 60, 1), *sides(3, 40, 1))
+        given = size_to(3.2) | {"mode": among("nearest", "nearest-exact", "bilinear", "bicubic", "area")}
+    elif family == "small volumes":
+        sizes = sides(3, 16, 3)
+        given = size_to(2.6) | {"mode": among("nearest", "nearest-exact", "trilinear", "area")}
+    elif family == "means":
+        rank = among(2, 3)
+        sizes = sides(4, 64 if rank == 2 else 16, rank)
+        given = {"size": (among(1, 2, 3),) * rank, "mode": "area"}
+    else:
+        batch, channels, sizes = among(1, 2, 4), among(1, 3, 4, 32), sides(240, 1100, 2)
+        given = {"scale_factor": round(float(rng.uniform(0.3, 2.4)), 3)}
+        given["mode"] = among("nearest", "bilinear", "bicubic", "area")
+        if given["scale_factor"] < 1 and given["mode"] in ("bilinear", "bicubic") and among(True, False):
+            given["antialias"] = True
+    growth = max(1, given.get("scale_factor", 1)) ** len(sizes)
+    while batch * channels * math.prod(sizes) * growth > 2**23:  # samples: the CPU makes them, too
+        batch, channels = max(1, batch // 2), channels // 2 if batch == 1 else channels
+    dtype = among("float32", "float32", "float16", "bfloat16")
+    if given["mode"].startswith("nearest") and not gradient and among(True, False, False):
+        dtype = "uint8"
+    axes = "DHW"[3 - len(sizes) :]
+    last = among(True, False, False)
+    given["layout"] = f"N{axes}C" if last else f"NC{axes}"
+    shape = (batch, *sizes, channels) if last else (batch, channels, *sizes)
+    return testing.Case(shape, dtype, given, seed=int(rng.integers(2**31))), gradient
 
 
 def grid(quick: bool) -> list[tuple[tuple[int, ...], str, bool, str, float]]:
@@ -285,13 +362,14 @@ def cells(cupy: Any, quick: bool, roof: float, deadline: float, failed: list[str
                 ordered = (shape[0], *shape[2:], shape[1]) if last else shape
                 x = cupy.asarray((rng.random(ordered, np.float32) * 100).astype(dtype))
                 known = shape, dtype, last
-            arguments: dict[str, Any] = {"scale_factor": factor, "mode": mode, "layout": layout}
+            given = {"scale_factor": factor, "mode": mode}
+            arguments: dict[str, Any] = given | {"layout": layout}
             out = upsample.interpolate(x, **arguments)
             ends = slice(None, None, max(1, x.shape[0] - 1))  # of the batch
             if not compare.same_bits(out[ends].get(), upsample.interpolate(x[ends].get(), **arguments)):
                 failed.append(f"{about}: other bits than the CPU's")
             call = functools.partial(upsample.interpolate, x, **arguments, out=out)
-            made.append(about | timed(cupy, call, torch_call(x, factor, mode, last), x.nbytes + out.nbytes, roof))
+            made.append(about | timed(cupy, call, torch_call(x, given, last), x.nbytes + out.nbytes, roof))
         except Exception as error:  # too little memory, say
             failed.append(f"{about}: {type(error).__name__}: {error}")
     return made
@@ -306,26 +384,74 @@ def gradients(cupy: Any, quick: bool, roof: float, deadline: float, failed: list
             break
         about = {"shape": shape, "dtype": dtype, "mode": mode, "factor": factor}
         try:
-            plan = upsample.plan(shape, dtype, scale_factor=factor, mode=mode).T
+            given = {"scale_factor": factor, "mode": mode}
+            plan = upsample.plan(shape, dtype, **given).T
             g = cupy.asarray((rng.random(plan.shape, np.float32) - 0.5).astype(dtype))
             out = plan(g)
             call = functools.partial(plan, g, out)
-            made.append(about | timed(cupy, call, torch_gradient(g, shape, factor, mode), g.nbytes + out.nbytes, roof))
+            made.append(about | timed(cupy, call, torch_gradient(g, shape, given), g.nbytes + out.nbytes, roof))
         except Exception as error:
             failed.append(f"gradient, {about}: {type(error).__name__}: {error}")
     return made
 
 
-def host_cost(cupy: Any, count: int) -> float:
-    """Microseconds that a warm call takes of the host."""
+def random_cells(
+    cupy: Any, count: int, seed: int, roof: float, deadline: float, failed: list[str]
+) -> tuple[list[dict[str, Any]], int]:
+    """The same of so many drawn cases, by families in turn; and how many had a dtype that CuPy has no arrays of."""
+    made, without = [], 0
+    for i in range(count):
+        if time.monotonic() > deadline:
+            break
+        family = FAMILIES[i % len(FAMILIES)]
+        case, gradient = draw(family, np.random.default_rng([seed, i]))
+        if case.dtype == "bfloat16" and not has_bfloat16(cupy):
+            without += 1
+            continue
+        given = {k: v for k, v in case.arguments.items() if k != "layout"}
+        last = case.arguments["layout"].endswith("C")
+        about = {"family": family, "shape": case.shape, "dtype": case.dtype, **case.arguments, "gradient": gradient}
+        try:
+            plan = upsample.plan(case.shape, np.dtype(case.dtype), **case.arguments)
+            host = case.gradient(plan.out_shape) if gradient else case.array()
+            plan = plan.T if gradient else plan
+            x = cupy.asarray(host)
+            out = plan(x)
+            if not compare.same_bits(out.get(), plan(host)):
+                failed.append(f"random, {about}: other bits than the CPU's")
+            other = torch_gradient(x, case.shape, given, last) if gradient else torch_call(x, given, last)
+            about["reason"] = why_not(plan, x, "cuda").explain()
+            made.append(about | timed(cupy, functools.partial(plan, x, out), other, x.nbytes + out.nbytes, roof))
+        except Exception as error:
+            failed.append(f"random, {about}: {type(error).__name__}: {error}")
+    return made, without
+
+
+@functools.cache
+def has_bfloat16(cupy: Any) -> bool:
+    """Whether there are arrays of bfloat16: from CuPy 14 on, and with ml_dtypes."""
+    try:
+        importlib.import_module("ml_dtypes")
+        cupy.empty(1, np.dtype("bfloat16"))
+    except (ImportError, TypeError, ValueError):
+        return False
+    return True
+
+
+def host_cost(cupy: Any, count: int) -> dict[str, float]:
+    """Microseconds that a warm call takes of the host: the least of five rounds of so many."""
     x = cupy.asarray(np.zeros((1, 3, 16, 16), np.float32))
     out = upsample.interpolate(x, scale_factor=2, mode="bilinear")
-    start = time.perf_counter()
-    for _ in range(count):
-        upsample.interpolate(x, scale_factor=2, mode="bilinear", out=out)
-    took = time.perf_counter() - start
-    cupy.cuda.get_current_stream().synchronize()
-    return took / count * 1e6
+
+    def of(target: Any) -> float:
+        start = time.perf_counter()
+        for _ in range(count):
+            upsample.interpolate(x, scale_factor=2, mode="bilinear", out=target)
+        took = time.perf_counter() - start
+        cupy.cuda.get_current_stream().synchronize()
+        return took / count * 1e6
+
+    return {name: min(of(target) for _ in range(5)) for name, target in (("with out=", out), ("without", None))}
 
 
 def markdown(report: dict[str, Any]) -> str:
@@ -333,7 +459,8 @@ def markdown(report: dict[str, Any]) -> str:
     lines += [f"- {k}: {v}" for k, v in report["environment"].items()]
     lines += [f"- {k}: {v / 1e9:.0f} GB/s" for k, v in report["ceilings"].items()]
     if report["host cost, us"] is not None:
-        lines += [f"- host cost of a warm call: {report['host cost, us']:.1f} µs"]
+        told = ", ".join(f"{name} {took:.1f} µs" for name, took in report["host cost, us"].items())
+        lines += [f"- host cost of a warm call: {told} (the aim is {HOST_AIM})"]
     if report["conformance"]:
         other = report["conformance"]["other bits"]
         lines += [f"- {report['conformance']['kit']}"]
@@ -352,14 +479,49 @@ def markdown(report: dict[str, Any]) -> str:
             ]
         else:
             lines += [f"- {name}: no comparison, for PyTorch has none of these or is not installed with CUDA"]
-    for what in ("cells", "gradients"):
+    for what in ("cells", "gradients", "random cases"):
         if report[f"{what} missing"]:
             lines += [f"- **{report[f'{what} missing']} {what} are missing: they failed, or the time was over**"]
     lines += [f"- made in {report['seconds']:.0f} s"]
     lines += table(report["cells"], ("shape", "dtype", "layout", "mode", "factor"))
     lines += ["", "Gradients, from the one by the output, of channels first:"]
     lines += table(report["gradients"], ("shape", "dtype", "mode", "factor"))
-    return "\n".join(lines) + "\n"
+    return "\n".join(lines + random_section(report)) + "\n"
+
+
+def random_section(report: dict[str, Any]) -> list[str]:
+    """Markdown of the random cases: losses, the worst first, then every family's mean and worst."""
+    some = report["random cases"]
+    lines = ["", f"## {len(some)} random cases (--random {report['random']} --seed {report['seed']})", ""]
+    if report["random cases without arrays"]:
+        lines += [
+            f"- {report['random cases without arrays']} of bfloat16 were left out: CuPy or ml_dtypes lacks it",
+            "",
+        ]
+    compared = sorted((c for c in some if c["times torch"]), key=lambda c: c["times torch"])
+    if not compared:
+        return [*lines, "No comparison, for PyTorch has none of these or is not installed with CUDA."]
+    losses = [c for c in compared if c["times torch"] < 1]
+    lines += [f"PyTorch was faster in {len(losses)} of {len(compared)}{':' if losses else '.'}"]
+    if losses:
+        lines += ["", "| case | ms | torch ms | times | reason |", "|---|---|---|---|---|"]
+        lines += [
+            f"| {case_text(c)} | {c['ms']:.4f} | {c['torch ms']:.4f} | {c['times torch']:.2f} | {c['reason']} |"
+            for c in losses
+        ]
+    lines += ["", "| family | cases | geometric mean | worst | which |", "|---|---|---|---|---|"]
+    for family in FAMILIES:
+        own = [c for c in compared if c["family"] == family]
+        if own:
+            mean = math.exp(sum(math.log(c["times torch"]) for c in own) / len(own))
+            lines += [f"| {family} | {len(own)} | {mean:.2f} | {own[0]['times torch']:.2f} | {case_text(own[0])} |"]
+    return lines
+
+
+def case_text(c: dict[str, Any]) -> str:
+    to = f"x{c['scale_factor']:g}" if "scale_factor" in c else f"to {'x'.join(map(str, c['size']))}"
+    words = [c["dtype"], c["layout"], "x".join(map(str, c["shape"])), to, c["mode"]]
+    return " ".join(words + ["antialias"] * c.get("antialias", False) + ["gradient"] * c["gradient"])
 
 
 def table(some: list[dict[str, Any]], about: tuple[str, ...]) -> list[str]:
@@ -374,7 +536,7 @@ def table(some: list[dict[str, Any]], about: tuple[str, ...]) -> list[str]:
     return lines
 
 
-def measured(cupy: Any, quick: bool) -> dict[str, Any]:
+def measured(cupy: Any, quick: bool, count: int, seed: int) -> dict[str, Any]:
     """Every part of the report; one that fails is listed under "failed", and the others are there."""
     begun = time.monotonic()
     failed: list[str] = []
@@ -387,8 +549,8 @@ def measured(cupy: Any, quick: bool) -> dict[str, Any]:
             return otherwise
 
     report: dict[str, Any] = {"environment": part("environment", lambda: environment(cupy), {})}
-    count, seconds, planes = (20, 1, 2) if quick else (300, 30, 520)
-    report["conformance"] = part("conformance", lambda: conformance(count, seconds, planes), {})
+    systematic, seconds, planes = (20, 1, 2) if quick else (300, 30, 520)
+    report["conformance"] = part("conformance", lambda: conformance(systematic, seconds, planes), {})
     failed += [f"conformance: {what}" for what in report["conformance"].get("other bits", ())]
     report["sanitizer"] = {}
     if shutil.which("compute-sanitizer"):
@@ -403,6 +565,9 @@ def measured(cupy: Any, quick: bool) -> dict[str, Any]:
     report["cells missing"] = len(grid(quick)) - len(report["cells"])
     report["gradients"] = gradients(cupy, quick, roof, begun + SECONDS, failed)
     report["gradients missing"] = len(gradient_grid(quick)) - len(report["gradients"])
+    some, without = random_cells(cupy, count, seed, roof, begun + SECONDS, failed)
+    report |= {"random": count, "seed": seed, "random cases": some, "random cases without arrays": without}
+    report["random cases missing"] = count - without - len(some)
     report["failed"] = failed
     report["seconds"] = time.monotonic() - begun
     return report
@@ -414,10 +579,17 @@ def main(arguments: list[str] | None = None) -> int:
         "--out", type=Path, default=Path(), metavar="FOLDER", help="for report.json and report.md; by default, this one"
     )
     parser.add_argument("--quick", action="store_true", help="tiny arrays: only to see that everything runs")
+    parser.add_argument(
+        "--random", type=int, metavar="N", help=f"how many random cases are timed; by default {RANDOM[False]}"
+    )
+    parser.add_argument("--seed", type=int, default=0, metavar="S", help="of the random cases; by default 0")
     parser.add_argument("--under-sanitizer", action="store_true", help=argparse.SUPPRESS)
     chosen = parser.parse_args(arguments)
     if chosen.out.exists() and not chosen.out.is_dir():
         parser.error(f"--out: {chosen.out} is no folder")
+    count = RANDOM[chosen.quick] if chosen.random is None else chosen.random
+    if min(count, chosen.seed) < 0:
+        parser.error("--random and --seed: 0 or more")
     try:
         cupy = importlib.import_module("cupy")
     except ModuleNotFoundError as error:
@@ -441,11 +613,12 @@ def main(arguments: list[str] | None = None) -> int:
             file.open("a").close()  # rather than after minutes of measuring
     except OSError as error:
         parser.error(f"--out: {error}")
-    report = measured(cupy, chosen.quick)
+    report = measured(cupy, chosen.quick, count, chosen.seed)
     print(markdown(report))
     for file, text in zip(files, (json.dumps(report, indent=1, default=str) + "\n", markdown(report)), strict=True):
         file.write_text(text, encoding="utf-8")
-    return 1 if report["failed"] or report["cells missing"] or report["gradients missing"] else 0
+    missing = any(report[f"{what} missing"] for what in ("cells", "gradients", "random cases"))
+    return 1 if report["failed"] or missing else 0
 
 
 if __name__ == "__main__":

@@ -12,11 +12,13 @@ from typing import Any
 
 import building
 import compare
+import numpy as np
 import nvrtc
 import pytest
 import report
 import standin
 
+import upsample
 from upsample import testing
 from upsample._kernels.cpu import skeleton
 
@@ -76,19 +78,21 @@ def test_what_fails_is_written_and_counts(
         monkeypatch.setattr(compare, "many_planes", lambda *a: None)
         monkeypatch.setattr(testing, "random_cases", lambda count, seed: iter(()))
         monkeypatch.setattr(report, "grid", lambda quick: [((1, 2, 16, 32), "float32", False, "nearest", 2.0)])
-        assert report.main(["--quick", "--out", str(tmp_path)]) == 1
+        assert report.main(["--quick", "--random", "1", "--out", str(tmp_path)]) == 1
         for name in ("environment", "ceilings", "host_cost", "timed"):
             monkeypatch.setattr(report, name, fail)
         monkeypatch.setattr(report, "sanitized", lambda tool: ("ERROR SUMMARY: 2 errors", tool == "racecheck"))
         first = (tmp_path / "report.md").read_text()
-        assert report.main(["--quick", "--out", str(tmp_path)]) == 1
+        assert report.main(["--quick", "--random", "1", "--out", str(tmp_path)]) == 1
     assert "**the kit failed**: AssertionError: 3 failed" in first
     assert "\n| (1, 2, 16, 32)" in first
     made = json.loads((tmp_path / "report.json").read_text())
     assert [what.partition(":")[0] for what in made["failed"]] == [
-        "environment", "conformance", "memcheck", "ceilings", "host cost", "{'shape'", "gradient, {'shape'"
+        "environment", "conformance", "memcheck", "ceilings", "host cost", "{'shape'", "gradient, {'shape'",
+        "random, {'family'",
     ]  # fmt: skip
-    assert "**1 cells are missing" in (tmp_path / "report.md").read_text()
+    for what in ("cells", "gradients", "random cases"):
+        assert f"**1 {what} are missing" in (tmp_path / "report.md").read_text()
 
 
 @needs_compiler
@@ -99,7 +103,7 @@ def test_errors_that_the_sanitizer_finds_make_the_report_fail(monkeypatch: pytes
         monkeypatch.setattr(report, "grid", lambda quick: [])
         for passed in (True, False):
             monkeypatch.setattr(report, "sanitized", lambda tool, passed=passed: ("ERROR SUMMARY", passed))
-            assert report.main(["--quick", "--out", str(tmp_path)]) == (not passed)
+            assert report.main(["--quick", "--random", "0", "--out", str(tmp_path)]) == (not passed)
 
 
 class Event:
@@ -151,7 +155,103 @@ def test_everything_but_conformance_is_written(
     assert len(made["cells"]) == 3 * 2 * (4 * 3 + 2)
     assert made["cells missing"] == 0
     assert len(made["gradients"]) == 2 * 3 * 3
-    assert (tmp_path / "report.md").read_text().count("\n| (") == len(made["cells"]) + len(made["gradients"])
+    skipped = made["random cases without arrays"]  # where ml_dtypes is missing
+    assert [c["family"] for c in made["random cases"]] == [
+        f for f, c, _ in drawn(0, 5) if c.dtype != "bfloat16" or not skipped
+    ]
+    assert all(c["reason"] for c in made["random cases"])
+    text = (tmp_path / "report.md").read_text()
+    assert text.count("\n| (") == len(made["cells"]) + len(made["gradients"])
+    assert " µs, without " in text
+    assert "(the aim is 12)" in text
+    assert "random cases (--random 5 --seed 0)\n" in text
+    assert "No comparison, for PyTorch has none of these" in text
+
+
+def drawn(seed: int, count: int) -> list[tuple[str, testing.Case, bool]]:
+    families = [report.FAMILIES[i % len(report.FAMILIES)] for i in range(count)]
+    return [(f, *report.draw(f, np.random.default_rng([seed, i]))) for i, f in enumerate(families)]
+
+
+def test_the_draw_follows_from_the_seed_and_keeps_to_its_families() -> None:
+    some = drawn(0, 500)
+    assert some[:50] == drawn(0, 50)
+    assert some[:50] != drawn(1, 50)
+    for family, case, gradient in some:
+        layout = case.arguments["layout"]
+        sizes = dict(zip(layout, case.shape, strict=True))
+        assert gradient is (family == "gradients")
+        if family in ("small planes", "small volumes", "means"):
+            assert sizes["N"] * sizes["C"] >= 16
+        if family == "small planes":
+            assert 3 <= sizes["W"] <= 40
+            assert 3 <= sizes["H"] <= 60
+        if family == "means":
+            assert set(case.arguments["size"]) < {1, 2, 3}
+        assert case.dtype != "uint8" or (case.arguments["mode"].startswith("nearest") and not gradient)
+        assert case.output_size() <= 2**23
+    seen = {(f, c.dtype) for f, c, _ in some} | {(f, c.arguments["mode"]) for f, c, _ in some}
+    for what in ("nearest", "nearest-exact", "bilinear", "bicubic", "area", "float16", "bfloat16", "uint8"):
+        assert ("small planes", what) in seen, what
+    assert {len(c.shape) for f, c, _ in some if f == "means"} == {4, 5}
+    assert any(c.arguments.get("antialias") for _, c, _ in some)
+
+
+@pytest.mark.tools
+def test_pytorch_is_asked_for_the_same() -> None:
+    torch = building.package("torch")
+    for _, case, gradient in drawn(3, 60):
+        if case.output_size() > 2**20:
+            continue
+        host = testing.Case(case.shape, "float32", case.arguments).array()
+        given = {k: v for k, v in case.arguments.items() if k != "layout"}
+        plan = upsample.plan(case.shape, np.float32, **case.arguments)
+        last = case.arguments["layout"].endswith("C")
+        tensor = report.tensor_of(torch, np.nan_to_num(host, posinf=1), last)
+        want = torch.nn.functional.interpolate(tensor, **given)
+        made = plan(np.nan_to_num(host, posinf=1))
+        if gradient:
+            shape, made = tuple(tensor.shape), plan.T(made)
+            want = report.torch_adjoint(torch, want, shape, given)()
+        made = np.moveaxis(made, -1, 1) if last else made
+        np.testing.assert_allclose(made, want.numpy(), rtol=1e-4, atol=1e-4 * np.abs(made).max(), err_msg=str(case))
+
+
+def test_losses_come_first_and_every_family_has_a_mean_and_a_worst() -> None:
+    some = []
+    for i, (family, case, gradient) in enumerate(drawn(0, 10)):
+        about = {"family": family, "shape": case.shape, "dtype": case.dtype, **case.arguments, "gradient": gradient}
+        ratio = {3: 0.5, 7: 0.25}.get(i, 4.0)
+        some.append(about | {"ms": 0.5, "torch ms": 0.5 * ratio, "times torch": ratio, "reason": f"path {i}"})
+    some[9]["times torch"] = None
+    told = {"random cases": some, "random": 12, "seed": 0, "random cases without arrays": 2}
+    lines = report.random_section(told)
+    assert "## 10 random cases (--random 12 --seed 0)" in lines
+    assert "- 2 of bfloat16 were left out: CuPy or ml_dtypes lacks it" in lines
+    assert "PyTorch was faster in 2 of 9:" in lines
+    losses = [line for line in lines if "path" in line]
+    assert [line.rpartition("path ")[2] for line in losses] == ["7 |", "3 |"]
+    assert report.case_text(some[7]) in losses[0]
+    for row in (
+        "| small planes | 2 | 4.00 | 4.00 |",
+        "| means | 2 | 1.00 | 0.25 |",
+        "| odd ratios | 2 | 1.41 | 0.50 |",
+    ):
+        assert any(line.startswith(row) for line in lines), row
+    assert not any("path" in line for line in report.random_section(told | {"random cases": some[:2]}))
+
+
+@needs_compiler
+@needs_fma_level
+def test_drawn_cases_have_the_cpus_bits() -> None:
+    with standin.installed():
+        for _, case, gradient in drawn(5, 15):
+            if case.dtype == "bfloat16" or case.output_size() > 2**18:
+                continue
+            plan = upsample.plan(case.shape, np.dtype(case.dtype), **case.arguments)
+            host = case.gradient(plan.out_shape) if gradient else case.array()
+            plan = plan.T if gradient else plan
+            assert compare.same_bits(plan(standin.asarray(host)).get(), plan(host)), case
 
 
 @needs_compiler
@@ -161,6 +261,7 @@ def test_a_report_whose_time_is_over_says_so_and_fails(monkeypatch: pytest.Monke
         monkeypatch.setattr(report, "conformance", lambda *a: NOTHING)
         monkeypatch.setattr(report, "SECONDS", -1)
         assert report.main(["--quick", "--out", str(tmp_path)]) == 1
+    assert "5 random cases are missing" in (tmp_path / "report.md").read_text()
     assert "84 cells are missing" in (tmp_path / "report.md").read_text()
     assert "18 gradients are missing" in (tmp_path / "report.md").read_text()
 
