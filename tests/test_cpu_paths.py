@@ -743,25 +743,49 @@ def test_gradients_of_global_means(name: str, layout: str | None, dtype: str, le
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
 @pytest.mark.parametrize("name", LEVELS)
 def test_means_of_planes_have_the_bits_of_single_sums(name: str, dtype: str, level: Any) -> None:
+    """Also of volumes, and of more rows and more planes than are made at once."""
     level(name)
     rng = np.random.default_rng(21)
-    for size in ((7, 7), (1, 9), (2, 1), (5, 64), (16, 3), (9, 14)):
-        x = rng.standard_normal((3, 5, *size)).astype(dtype)
-        if size == (9, 14):
-            x = rng.standard_normal((3, 5, 12, 14)).astype(dtype)[:, :, 1:10]
-        plan = upsample.plan(x.shape, dtype, size=1, mode="area")
-        assert "means of planes" in kernel_for(plan, x, "cpu").explain(), size
-        want = x[..., 0].copy()
-        for k in range(1, size[1]):
-            want = want + x[..., k]
-        rows = want / x.dtype.type(size[1])
-        want = rows[..., 0].copy()
-        for k in range(1, size[0]):
-            want = want + rows[..., k]
-        want = (want / x.dtype.type(size[0]))[..., None, None]
-        np.testing.assert_array_equal(plan(x), want, err_msg=str(size))
-    large = np.zeros((1, 1, 33, 64), dtype)
-    assert (
-        "means of planes"
-        not in kernel_for(upsample.plan(large.shape, dtype, size=1, mode="area"), large, "cpu").explain()
-    )
+    long = 5000 if dtype == "float64" else 4000  # (beyond 4,096 float32 is summed in float64)
+    shapes: list[tuple[int, ...]] = [(3, 5, 7, 7), (3, 5, 1, 9), (3, 5, 2, 1), (3, 5, 5, 64), (3, 5, 16, 3)]
+    shapes += [
+        (3, 5, 9, 14),
+        (2, 3, 4, 5, 6),
+        (1, 7, 1, 3, 9),
+        (1, 2, long, 2, 2),
+        (1, 2, 70, 80, 5),
+        (40, 50, 3, 3, 3),
+    ]
+    shapes += [
+        (3, 2, 9, 1, 4),
+        (1, 1, 33, 64),
+        (2, 3, 30, 101),
+        (1, 1, long, 5),
+        (90, 60, 3, 2),
+        (2, 5000, 6),
+        (70, 70, 7, 7),
+    ]
+    for shape in shapes:
+        ndim = len(shape) - 2
+        cut = tuple(slice(1, 1 + s) for s in shape)
+        large = rng.standard_normal([s + 2 for s in shape]).astype(dtype)
+        for x in (large[cut].copy(), large[cut]):
+            plan = upsample.plan(shape, dtype, size=1, mode="area")
+            volumes = ndim == 3 and shape[2] > 1
+            if shape[-1] > 1:
+                said = kernel_for(plan, x, "cpu").explain()
+                assert ("means of volumes" if volumes else "means of planes") in said, (shape, said)
+            want = x
+            for _ in range(ndim):
+                total = want[..., 0].copy()
+                for k in range(1, want.shape[-1]):
+                    total = total + want[..., k]
+                want = total / x.dtype.type(want.shape[-1])
+            want = want.reshape(*want.shape, *[1] * ndim)
+            np.testing.assert_array_equal(plan(x), want, err_msg=str(shape))
+            room = np.full([s + 2 for s in want.shape], 9, dtype)
+            inside = tuple(slice(1, -1) for _ in want.shape)
+            plan(x, out=room[inside])
+            np.testing.assert_array_equal(room[inside], want, err_msg=str(shape))
+            room[inside] = 9
+            assert (room == 9).all()

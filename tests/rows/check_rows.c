@@ -18,7 +18,7 @@ typedef double f64;
 typedef uint8_t u8;
 typedef int8_t i8;
 
-enum { ARENA = 1 << 21, ROOM = 64, OUTPUTS = 4096, TAPS = 64, PACKED_CHANNELS = 15, X2_CHANNELS = 8 };
+enum { ARENA = 1 << 21, ROOM = 64, OUTPUTS = 4096, TAPS = 80, PACKED_CHANNELS = 15, X2_CHANNELS = 8 };
 
 static const row_table *table;
 static int fused;
@@ -547,6 +547,12 @@ static void check_part(int acc)
             }
 }
 
+/* Whether one or two rows are whole lines of the cache. */
+static int whole_lines(const void *d0, const void *d1, int64_t bytes)
+{
+    return (((uintptr_t)d0 | (uintptr_t)d1 | (uintptr_t)bytes) & 63) == 0;
+}
+
 /* ---- four rows, four pixels --------------------------------------------------- */
 
 #define DEFINE_FOUR(T)                                                                                      \
@@ -564,7 +570,8 @@ static void check_part(int acc)
         fill_##T(x, 4 * n);                                                                                 \
         for (int k = 0; k < 2; k++) { h[0][k] = (T)weight(); h[1][k] = (T)weight(); w[k] = (T)weight(); }   \
         char *d[2] = { output(2, bytes, shift), output(3, bytes, shift) };                                  \
-        table->square[sizeof(T) == 8](d[0], two ? d[1] : 0, rows, h[0], h[1], w, n, aside ? arena(4) : 0);  \
+        table->square[sizeof(T) == 8](d[0], two ? d[1] : 0, rows, h[0], h[1], w, n, aside ? arena(4) : 0,  \
+            aside && whole_lines(d[0], two ? d[1] : 0, n * (int64_t)sizeof(T)));                            \
         for (int i = 0; i <= two; i++) {                                                                    \
             for (int64_t j = 0; j < n; j++) want[j] = four_##T(x[j], x[n + j], x[2 * n + j], x[3 * n + j], h[i], w); \
             say("square " #T ", %lld samples, row %d of %d, spare %d", (long long)n, i, two + 1, aside);    \
@@ -581,7 +588,8 @@ static void check_part(int acc)
         for (int k = 0; k < 2; k++) { h[0][k] = (T)weight(); h[1][k] = (T)weight(); }                       \
         for (int64_t o = 0; o < 2 * m; o++) { indexes[o] = (int32_t)below(n); w[o] = (T)weight(); }         \
         char *d[2] = { output(2, bytes, shift), output(3, bytes, shift) };                                  \
-        table->pixels[sizeof(T) == 8](d[0], two ? d[1] : 0, x, y, &t, h[0], h[1], aside ? arena(4) : 0);    \
+        table->pixels[sizeof(T) == 8](d[0], two ? d[1] : 0, x, y, &t, h[0], h[1], aside ? arena(4) : 0,     \
+            aside && whole_lines(d[0], two ? d[1] : 0, m * C * (int64_t)sizeof(T)));                        \
         for (int i = 0; i <= two; i++) {                                                                    \
             for (int64_t o = 0; o < m; o++)                                                                 \
                 for (int64_t c = 0; c < C; c++) {                                                           \
@@ -638,7 +646,7 @@ static double halve_want(int dtype, const void *const *rows, int64_t at, int64_t
 static void check_halve(int dtype, int count, int64_t C, int64_t m, int box, int lines)
 {
     const int64_t size = dtypes[dtype].size, n = 2 * m * C, bytes = m * C * size;
-    const row_taps t = { .m = m, .n = 2 * m, .inner = C, .taps_max = 2, .halves = 1 };
+    const row_taps t = { .m = m, .n = 2 * m, .inner = C, .taps_max = 2 };
     void *rows[4];
     if (lines && bytes % 64) return;
     for (int i = 0; i < count; i++) {
@@ -668,6 +676,30 @@ static void check_halves(void)
             for (int C = 1; C <= 4; C++)
                 for (int m = 1; m < 1300; m += m < 200 ? 1 : m % 64 ? 64 - m % 64 : 31)
                     for (int lines = 0; lines < 2; lines++) check_halve(dtype, how & 1 ? 4 : 2, C, m, how >> 1 & 1, lines);
+}
+
+/* ---- means of rows ---------------------------------------------------------------- */
+
+/* Each row ends where the arena does, or where another begins that is not its own. */
+static void check_row_means(int acc)
+{
+    static const int gaps[] = { 0, 1, 7, 64 };
+    const int64_t size = accs[acc].size;
+    for (int64_t n = 1; n <= 70; n++)
+        for (int64_t rows = 1; rows <= 40; rows++) {
+            const int64_t step = (n + gaps[(n + rows) % COUNT_OF(gaps)]) * size, bytes = ((rows - 1) * step + n * size);
+            char *x = arena(0) + ARENA - bytes, *want = arena(1), *d = output(2, rows * size, 8 * below(8));
+            accs[acc].fill(x, bytes / size);
+            for (int64_t r = 0; r < rows; r++) {
+                const void *column[TAPS];
+                for (int64_t i = 0; i < n; i++) column[i] = x + r * step + i * size;
+                accs[acc].want_v(want + r * size, column, 0, 1, (int)n, (int32_t)n);
+            }
+            say("means %s of %lld rows of %lld, %lld bytes apart", accs[acc].name, (long long)rows, (long long)n, (long long)step);
+            table->row_means[acc](d, x, step, rows, n);
+            accs[acc].equal(d, want, rows);
+            guards(d, rows * size);
+        }
 }
 
 /* ---- nearest ------------------------------------------------------------------- */
@@ -714,7 +746,8 @@ static void check_copies(void)
                 char *x = arena(0), *want = arena(1), *d[2] = { output(2, bytes, shift), output(3, bytes, shift) };
                 fill_bytes(x, m / 2 * size);
                 want_copy(want, x, &t, size);
-                table->copy_x2(d[0], two ? d[1] : 0, x, &t, size, aside ? arena(4) : 0);
+                table->copy_x2(d[0], two ? d[1] : 0, x, &t, size, aside ? arena(4) : 0,
+                               aside && whole_lines(d[0], two ? d[1] : 0, m * size));
                 for (int row = 0; row <= two; row++) {
                     say("copy_x2, %lld of %lld bytes, row %d of %d, spare %d", (long long)m, (long long)size, row, two + 1, aside);
                     equal_u8(d[row], want, bytes);
@@ -744,6 +777,7 @@ static void check_table(const row_table *level)
         if (table->v[acc][1].whole) check_v(acc, 1);
         check_h_all(acc);
         check_part(acc);
+        if (acc <= ACC_F64) check_row_means(acc);
     }
     check_fours();
     check_halves();

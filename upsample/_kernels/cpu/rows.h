@@ -94,6 +94,8 @@ typedef void (*group_fn)(void *const *dst, const void *const *src, const row_tap
 /* `n` samples of `count` planes, `step` bytes apart, to pixels of PLANES channels, and back. */
 typedef void (*planes_in_fn)(void *pixels, const void *planes, int64_t step, int64_t n, int count);
 typedef void (*planes_out_fn)(void *planes, int64_t step, const void *pixels, int64_t n, int count);
+/* The means of `rows` rows of n samples, `step` bytes apart: dst[r] = ((x0 + x1) + ... + x[n-1]) / n. */
+typedef void (*row_means_fn)(void *dst, const void *src, int64_t step, int64_t rows, int64_t n);
 typedef void (*v_end_fn)(void *dst, const void *acc, int64_t n, int32_t last);
 typedef void (*part_fn)(void *sum, const void *x, const void *w, int64_t taps, int64_t inner, int first);
 typedef void (*taps_fn)(const axis_recipe *a, int64_t lo, int64_t hi, int64_t *first, int32_t *count, void *w,
@@ -126,8 +128,7 @@ typedef struct {
     void (*stream_end)(void);
     part_fn part[ACC_COUNT];    /* an output of very many taps, a part at a time */
     v_end_fn part_end[ACC_COUNT][2];    /* weighted, box */
-    /* the mean of h rows of w samples, `step` bytes apart */
-    void (*mean[2])(void *dst, const void *src, int64_t step, int64_t h, int64_t w);
+    row_means_fn row_means[2];
     /* planes of n samples, each of one input sample times the weights of W and H, where these are not NULL */
     void (*spread[2])(void *dst, int64_t to, const void *src, int64_t from, int64_t planes, int64_t n, const void *w,
                       const void *h);

@@ -394,6 +394,7 @@ INLINE vi mean_u16(int64_t C, int count, const char *const *x, int64_t at, int64
         memcpy(d + at / 2, last[4], (size_t)(left / 2));                                                    \
     }
 #endif
+
 /* Lines of three channels, which blocks do not fill, are made aside. */
 #define DEFINE_HALVES(T, BOX)                                                                               \
     DEFINE_HALVE(T)                                                                                         \

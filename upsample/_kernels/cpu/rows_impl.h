@@ -496,39 +496,6 @@ DEFINE_V_FLOAT(f64)
 DEFINE_SQUARE(f32)
 DEFINE_SQUARE(f64)
 
-/* The mean of h rows of w samples: each row's, then theirs.  Rows are chains of their own. */
-#define DEFINE_MEAN(T)                                                                                      \
-    INLINE T row_mean_##T(const char *s, int64_t w)                                                         \
-    {                                                                                                       \
-        T a = ((const T *)s)[0];                                                                            \
-        for (int64_t x = 1; x < w; x++) a += ((const T *)s)[x];                                             \
-        return a / (T)w;                                                                                    \
-    }                                                                                                       \
-    INLINE void plane_of_##T(void *d, const char *s, int64_t step, int64_t h, int64_t w)                    \
-    {                                                                                                       \
-        T a = row_mean_##T(s, w);                                                                           \
-        int64_t y = 1;                                                                                      \
-        for (; y + 4 <= h; y += 4) {                                                                        \
-            const T *r0 = (const T *)(s + y * step), *r1 = (const T *)(s + (y + 1) * step);                 \
-            const T *r2 = (const T *)(s + (y + 2) * step), *r3 = (const T *)(s + (y + 3) * step);           \
-            T a0 = r0[0], a1 = r1[0], a2 = r2[0], a3 = r3[0];                                               \
-            for (int64_t x = 1; x < w; x++) a0 += r0[x], a1 += r1[x], a2 += r2[x], a3 += r3[x];             \
-            a += a0 / (T)w;                                                                                 \
-            a += a1 / (T)w;                                                                                 \
-            a += a2 / (T)w;                                                                                 \
-            a += a3 / (T)w;                                                                                 \
-        }                                                                                                   \
-        for (; y < h; y++) a += row_mean_##T(s + y * step, w);                                              \
-        *(T *)d = a / (T)h;                                                                                 \
-    }                                                                                                       \
-    static void plane_##T(void *d, const void *s, int64_t step, int64_t h, int64_t w)                       \
-    {                                                                                                       \
-        if (h == 7 && w == 7) plane_of_##T(d, s, step, 7, 7);                                               \
-        else plane_of_##T(d, s, step, h, w);                                                                \
-    }
-DEFINE_MEAN(f32)
-DEFINE_MEAN(f64)
-
 /* Planes of one sample each, times a weight of W and one of H: the adjoint of means. */
 #define DEFINE_SPREAD(T)                                                                                    \
     static void spread_##T(void *dst, int64_t to, const void *src, int64_t from, int64_t planes, int64_t n, \
@@ -732,6 +699,7 @@ static int64_t no_copy_bytes(int64_t outputs, int64_t size) { (void)outputs; (vo
 #define H_WIDE_f32 h_wide_f32
 #endif
 
+#include "rows_means.h"
 #include "rows_planes.h"
 
 /* ---- nearest: copies ---------------------------------------------------- */
@@ -829,7 +797,7 @@ static const row_table table = {
 #endif
     .part = { long_f32, long_f64, long_u8, long_i8 },
     .part_end = { { v_end_f32, v_box_end_f32 }, { v_end_f64, v_box_end_f64 }, { long_end_u8, 0 }, { long_end_i8, 0 } },
-    .mean = { plane_f32, plane_f64 },
+    .row_means = { row_means_f32, row_means_f64 },
     .spread = { spread_f32, spread_f64 },
     .planes_in = { planes_in_uint8_t, planes_in_uint16_t, planes_in_uint32_t, planes_in_uint64_t },
     .planes_out = { planes_out_uint8_t, planes_out_uint16_t, planes_out_uint32_t, planes_out_uint64_t },

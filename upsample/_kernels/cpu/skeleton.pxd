@@ -61,7 +61,7 @@ cdef extern from "rows.h" nogil:
         void (*stream_end)() noexcept nogil
         part_fn part[4]
         v_end_fn part_end[4][2]
-        void (*mean[2])(void *dst, const void *src, int64_t step, int64_t h, int64_t w) noexcept nogil
+        void (*row_means[2])(void *dst, const void *src, int64_t step, int64_t rows, int64_t n) noexcept nogil
         void (*spread[2])(void *dst, int64_t to, const void *src, int64_t from_, int64_t planes, int64_t n, const void *w,
                           const void *h) noexcept nogil
         planes_in_fn planes_in[4]
@@ -91,7 +91,6 @@ cdef extern from "taps.h" nogil:
 
 
 cdef enum:
-    MEAN_SAMPLES = 1024         # of a plane whose mean is made at once; larger ones have rows worth a vector
     STREAM_BYTES = 32 << 20     # smaller outputs stay in the cache (measured: streaming below costs up to 3.7x)
 
 

@@ -382,6 +382,8 @@ cdef str path_name(const job *j):
     name = j.made_by.name.decode()
     if j.planes != NULL:
         return f"{PLANES} {name}, {path_name(j.planes)}"
+    if j.made_by == MEANS:
+        return f"{name} of planes" if j.d.n == 1 else f"{name} of volumes"
     if j.made_by == COPIES:
         return f"{name} windows" if j.tile_taps != NULL and j.tile_taps[0].window != NULL else f"{name} pixels"
     return name if j.made_by.how == ALONE else f"{w_pass(j)}, {name}" if j.made_by.how == AFTER_W else w_pass(j)
