@@ -126,7 +126,7 @@ def test_integer_results_do_not_depend_on_the_level(level: Any) -> None:
 PATHS = [
     ("x2", (1, 2, 9, 40), "float32", {"mode": "bilinear", "scale_factor": 2}),
     ("x2", (1, 2, 9, 40), "float64", {"mode": "bicubic", "scale_factor": 2}),
-    ("x2 copied", (1, 2, 9, 40), "int32", {"mode": "nearest", "scale_factor": 2}),
+    ("x2 copied", (1, 2, 9, 140), "int32", {"mode": "nearest", "scale_factor": 2}),
     ("copied pixels", (9, 40, 5), "int32", {"mode": "nearest", "scale_factor": 1.7, "layout": "HWC"}),
     ("fixed taps", (1, 2, 9, 40), "float64", {"mode": "bilinear", "scale_factor": 1.7}),
     ("wide taps", (1, 2, 30, 40), "float64", {"mode": "bicubic", "scale_factor": 0.4, "antialias": True}),
@@ -446,6 +446,24 @@ def test_means_of_two_by_two(name: str, channels: int, mode: str, level: Any) ->
                 want = ((rows[0::2] + rows[1::2] + 1) >> 1).astype(np.uint8)
             assert np.array_equal(plan(x), want), (width, dtype)
     assert taken == 39  # rows of less than a vector too
+
+
+@pytest.mark.parametrize("name", [name for name in LEVELS if name not in ("baseline", "neon")])
+@pytest.mark.parametrize("dtype", ["uint8", "uint16", "float32"])
+@pytest.mark.parametrize("mode", ["area", "trilinear"])
+def test_means_of_two_by_two_by_two(mode: str, dtype: str, name: str, level: Any, made: Any) -> None:
+    level(name)
+    rng = np.random.default_rng(3)
+    for width in (1, 2, 7, 15, 33, 64, 150):
+        for channels in (1, 2, 3, 4):
+            x = (rng.random((3, 6, 8, 2 * width, channels)) * 250).astype(dtype)
+            arguments: dict[str, Any] = {"mode": mode, "size": (3, 4, width), "layout": "NDHWC"}
+            plan = upsample.plan(x.shape, x.dtype, **arguments)
+            with upsample.use_backend("reference"):
+                want = upsample.interpolate(x, **arguments)
+            got = plan(x)
+            assert np.allclose(got, want, rtol=0, atol=1e-4) if dtype == "float32" else np.array_equal(got, want), width
+    assert made() == {"means of two by two": 7 * 4 * 3 * 3 * 4}
 
 
 @pytest.mark.parametrize("name", VECTOR_LEVELS)

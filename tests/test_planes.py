@@ -83,8 +83,8 @@ def test_planes_side_by_side_have_the_bits_of_single_ones(name: str, seed: int, 
 @pytest.mark.parametrize("dtype", DTYPES)
 def test_every_size_of_samples_takes_this_path(dtype: Any, made: Any) -> None:
     x = np.ones((2, 32, 5, 5), dtype)
-    assert "16 planes side by side" in upsample.explain(x, scale_factor=2)
-    assert (upsample.interpolate(x, scale_factor=2) == 1).all()
+    assert "16 planes side by side" in upsample.explain(x, scale_factor=2, mode="bilinear")
+    assert (upsample.interpolate(x, scale_factor=2, mode="bilinear") == 1).all()
     assert made()["planes side by side"] == 4
 
 
@@ -92,8 +92,33 @@ def test_every_size_of_samples_takes_this_path(dtype: Any, made: Any) -> None:
     ("shape", "size"), [((1, 15, 7, 7), (14, 14)), ((1, 16, 7, 400), (14, 800)), ((1, 64, 900, 24), (1800, 24))]
 )
 def test_few_or_large_planes_do_not(shape: tuple[int, ...], size: tuple[int, ...], made: Any) -> None:
-    upsample.interpolate(np.zeros(shape, np.float32), size=size)
+    upsample.interpolate(np.zeros(shape, np.float32), size=size, mode="bilinear")
     assert "planes side by side" not in made()
+
+
+@pytest.mark.parametrize("name", [name for name in skeleton.levels() if name != "baseline" and name != "neon"])
+@pytest.mark.parametrize("channels", [1, 2, 3, 4])
+def test_copied_planes_have_the_pixels_of_their_maps(name: str, channels: int, level: Any, made: Any) -> None:
+    level(name)
+    rng, numbers = random.Random(channels), np.random.default_rng(channels)
+    for _ in range(80):
+        rank = rng.choice((2, 2, 3))
+        sizes, outs = ([rng.randint(1, 40 if rank == 2 else 12) for _ in range(rank)] for _ in range(2))
+        if rng.random() < 0.4:
+            outs = [2 * n for n in sizes]
+        dtype = np.dtype(rng.choice((np.uint8, np.uint16, np.float32)))
+        x = samples(numbers, (3, *sizes, channels), dtype)
+        arguments = {"layout": "NDHWC"[:1] + "DHW"[3 - rank :] + "C", "mode": rng.choice(("nearest", "nearest-exact"))}
+        plan = upsample.plan(x.shape, dtype, size=outs, **arguments)
+        expected = x
+        for step in plan.passes:
+            first = step.map.taps()[0]
+            expected = np.take(expected, np.clip(first, 0, step.map.n - 1), axis=step.axis)
+        assert plan(x).tobytes() == expected.tobytes(), (sizes, outs, dtype, arguments)
+        view, out = padded(x.shape, dtype), padded(plan.out_shape, dtype)
+        view[...] = x
+        assert plan(view, out=out).tobytes() == expected.tobytes(), (sizes, outs, dtype, arguments)
+    assert made()["copied planes"] > 100
 
 
 @pytest.mark.parametrize("threads", [2, 3, 7])

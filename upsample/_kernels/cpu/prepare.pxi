@@ -140,7 +140,7 @@ cdef int set_ring(job *j) except -1:
     return 0
 
 
-cdef int keep_tables(Prepared p) except -1:
+cdef int keep_tables(Prepared p, int64_t spare) except -1:
     """Make the tables that are kept: of D and H where they are short, and of all tiles where they are not too large."""
     cdef job *j = &p.j
     cdef axis_job *a
@@ -161,12 +161,12 @@ cdef int keep_tables(Prepared p) except -1:
         bytes_ += align64(tables * sizeof(row_taps)) + tables * row_table_bytes(j, j.tile)
     j.build_bytes = align64(8 * max64(taps_scratch(&j.d.recipe), max64(
         taps_scratch(&j.h.recipe), PART_SAMPLES if j.long_taps else taps_scratch(&j.w.recipe))))
-    p.tables = <char *>malloc(bytes_ + j.build_bytes + align64(sizeof(job)) + 64)
+    p.tables = <char *>malloc(bytes_ + j.build_bytes + max64(spare, sizeof(job)) + 64)
     if p.tables == NULL:
         raise MemoryError(f"no memory for tables of {bytes_} bytes")
     cdef char *base = <char *>align64(<int64_t>p.tables)
     cdef double *build = <double *>(base + bytes_)
-    p.spare = <job *>(base + bytes_ + j.build_bytes)
+    p.spare = base + bytes_ + j.build_bytes
     memset(build, 0, j.build_bytes)
     for k in range(2):
         if place[k] >= 0:
@@ -196,7 +196,7 @@ cdef int64_t longest_tile(const job *j) noexcept:
     return longest
 
 
-cdef int prepare_rows(Prepared p) except -1:
+cdef int prepare_rows(Prepared p, int64_t spare=0) except -1:
     """A job of rows: its ring, tiles, tables and scratch.  Once, whichever path takes it then."""
     cdef job *j = &p.j
     cdef run_state s
@@ -205,7 +205,7 @@ cdef int prepare_rows(Prepared p) except -1:
     if j.other_rows == NULL:
         j.other_rows = sum_rows if j.plain_h else make_any
     set_ring(j)
-    keep_tables(p)
+    keep_tables(p, spare)
     if j.load != NULL and j.long_taps:
         j.line_bytes = align64(max64(PART_SAMPLES, 2 * j.inner) * j.stored)
     elif j.load != NULL:

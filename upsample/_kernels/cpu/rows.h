@@ -144,6 +144,10 @@ typedef struct {
     int64_t (*group_bytes)(int acc, int64_t samples);       /* scratch for a tile of so many samples of input */
     int64_t (*copy_bytes)(int64_t outputs, int64_t size);     /* the same for nearest, of pixels of `size` bytes */
     void (*pack_copy)(row_taps *t, int64_t size, char *memory);
+    /* a whole small plane as one row: its copy, and its tables (rows_copy.h); NULL where there is no such thing */
+    void (*copy_plane)(void *dst, const void *src, const row_taps *t, int lines);
+    int (*pack_plane)(row_taps *t, int64_t size, char *memory);
+    int64_t (*plane_bytes)(int64_t outputs, int64_t size);
 } row_table;
 
 /* NULL where a level is not compiled in. */

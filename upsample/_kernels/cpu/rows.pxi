@@ -46,10 +46,9 @@ cdef int64_t lay_out(const job *j, run_state *s, char *scratch) noexcept nogil:
 cdef void may_stream(job *j) noexcept:
     """Make room for rows that are finished aside."""
     cdef run_state s
-    if not j.streams and j.planes == NULL:
+    if j.tiles and not j.streams:       # else no rows were prepared
         j.streams = True
-        if j.made_by.run == run_rows:
-            j.scratch_bytes = lay_out(j, &s, NULL)
+        j.scratch_bytes = lay_out(j, &s, NULL)
 
 
 cdef inline int64_t table_of(const job *j, int64_t tile) noexcept nogil:

@@ -240,3 +240,91 @@ static void pack_copy(row_taps *t, int64_t size, char *memory)
     t->pixel = (int32_t)size;
     t->window = two ? copy_window_two : copy_window;
 }
+
+/* ---- whole small planes -------------------------------------------------------
+ *
+ * A plane is one row of all its pixels, whatever of its rows end where: the bytes of a vector of outputs lie close together,
+ * or close to two places where a row of outputs ends in it.
+ */
+
+INLINE BV plane_load(const uint8_t *s, int64_t bytes)
+{
+    if (bytes >= BVL) return BV_LOAD(s);
+#if VL == 16
+    return _mm512_maskz_loadu_epi8(((__mmask64)1 << bytes) - 1, s);
+#else
+    uint8_t all[BVL] = { 0 };
+    memcpy(all, s, (size_t)bytes);
+    return BV_LOAD(all);
+#endif
+}
+
+INLINE void copy_plane_any(uint8_t *restrict d, const uint8_t *restrict s, const row_taps *t, int two, int lines)
+{
+    const int64_t bytes = t->m * t->pixel, in = t->n * t->pixel;
+    const int32_t *left = t->left;
+    const uint8_t *pick = t->pick;
+    for (int64_t at = 0; at < bytes; at += BVL, left += 2, pick += BVL) {
+        const BV lanes = BV_LOAD(pick), a = plane_load(s + left[0], in);
+        const BV x = two ? bv_pick(lanes, a, plane_load(s + left[1], in)) : BV_DOUBLE(lanes, a);
+        if (lines) BV_STREAM(d + at, x);
+        else if (at + BVL <= bytes) BV_STORE(d + at, x);
+        else {
+#if VL == 16
+            _mm512_mask_storeu_epi8(d + at, ((__mmask64)1 << (bytes - at)) - 1, x);
+#else
+            uint8_t rest[BVL];
+            BV_STORE(rest, x);
+            memcpy(d + at, rest, (size_t)(bytes - at));
+#endif
+        }
+    }
+}
+
+/* With `lines` the plane that is made is whole lines, and leaves the cache. */
+static void copy_plane(void *d, const void *s, const row_taps *t, int lines)
+{
+    if (lines) copy_plane_any(d, s, t, 1, 1);
+    else if (t->one_load) copy_plane_any(d, s, t, 0, 0);
+    else copy_plane_any(d, s, t, 1, 0);
+}
+
+/* Tables for a plane of t->m outputs by t->index, of pixels of `size` bytes; 0 where some vector's bytes lie in more than two
+ * places. */
+static int pack_plane(row_taps *t, int64_t size, char *memory)
+{
+    const int64_t bytes = t->m * size, in = t->n * size, blocks = (bytes + BVL - 1) / BVL, most = i64max(0, in - BVL);
+    int32_t *left = (int32_t *)memory;
+    uint8_t *pick = (uint8_t *)memory + ((blocks * 8 + 63) & ~63);
+    t->one_load = 1;
+    for (int64_t b = 0; b < blocks; b++) {
+        int64_t first = in, second = in, from[BVL];
+        for (int64_t v = 0; v < BVL; v++) {
+            const int64_t j = i64min(b * BVL + v, bytes - 1);
+            from[v] = t->index[j / size] * size + j % size;
+            first = i64min(first, from[v]);
+        }
+        first = i64min(first, most);
+        for (int64_t v = 0; v < BVL; v++)
+            if (from[v] >= first + BVL) second = i64min(second, from[v]);
+        if (second < in) t->one_load = 0;
+        second = i64min(second, most);
+        for (int64_t v = 0; v < BVL; v++) {
+            const int64_t one = from[v] - first, two = from[v] - second;
+            if (one >= BVL && two >= BVL) return 0;
+            pick[b * BVL + v] = (uint8_t)(one < BVL ? one : two + BVL);
+        }
+        left[2 * b] = (int32_t)first;
+        left[2 * b + 1] = (int32_t)second;
+    }
+    t->left = left;
+    t->pick = pick;
+    t->pixel = (int32_t)size;
+    return 1;
+}
+
+static int64_t plane_bytes_needed(int64_t outputs, int64_t size)
+{
+    const int64_t blocks = (outputs * size + BVL - 1) / BVL;
+    return blocks * (8 + BVL) + 64;
+}

@@ -794,6 +794,9 @@ static const row_table table = {
     .group_bytes = group_bytes_needed,
     .stream_row = stream_row,
     .stream_end = stream_end,
+    .copy_plane = copy_plane,
+    .pack_plane = pack_plane,
+    .plane_bytes = plane_bytes_needed,
 #endif
     .part = { long_f32, long_f64, long_u8, long_i8 },
     .part_end = { { v_end_f32, v_box_end_f32 }, { v_end_f64, v_box_end_f64 }, { long_end_u8, 0 }, { long_end_i8, 0 } },

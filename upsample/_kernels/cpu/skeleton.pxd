@@ -75,6 +75,9 @@ cdef extern from "rows.h" nogil:
         int64_t (*group_bytes)(int acc, int64_t samples) noexcept nogil
         int64_t (*copy_bytes)(int64_t outputs, int64_t size) noexcept nogil
         void (*pack_copy)(row_taps *t, int64_t size, char *memory) noexcept nogil
+        void (*copy_plane)(void *dst, const void *src, const row_taps *t, int lines) noexcept nogil
+        int (*pack_plane)(row_taps *t, int64_t size, char *memory) noexcept nogil
+        int64_t (*plane_bytes)(int64_t outputs, int64_t size) noexcept nogil
         void (*pack)(row_taps *t, int acc, int form, char *memory) noexcept nogil
 
 
@@ -173,6 +176,7 @@ cdef struct job:
     int64_t build_bytes     # of memory in which tables are made
     bint build_zero         # that has to be zero
     const job *planes       # of PLANES small planes side by side, which are its channels
+    const row_taps *plane   # a plane as one row of all its pixels
     int64_t units
     int64_t cost            # ns that it takes one thread, about
     int64_t parts           # more than this, and what each makes anew at its start costs too much
@@ -230,7 +234,7 @@ cdef struct path:
 cdef class Prepared:
     cdef job j
     cdef char *tables
-    cdef job *spare         # in the memory of the tables: room for a job that `j` runs
+    cdef char *spare        # in the memory of the tables: room for what a path keeps besides
     cdef int64_t large_tables   # bytes, where they count
     cdef tuple problem      # what it was prepared from: dtype, sizes, maps
 

@@ -133,7 +133,7 @@ cdef int64_t least_cost = THREAD_COST
 # ---- the table of paths -----------------------------------------------------
 
 cdef enum:
-    PATHS = 16
+    PATHS = 20              # more than there are
 
 cdef path paths[PATHS]
 cdef int path_count = 0
@@ -263,6 +263,7 @@ include "rows.pxi"
 # the table of paths, most special first; the last fits everything
 include "paths/means.pxi"
 include "paths/one_weight.pxi"
+include "paths/copied_planes.pxi"
 include "paths/planes.pxi"
 include "paths/copies.pxi"
 include "paths/halves.pxi"

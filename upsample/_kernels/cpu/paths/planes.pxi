@@ -30,8 +30,8 @@ cdef int prepare_planes(Prepared p) except -1:
     cdef Prepared pixels = prepare(p.problem[0], j.sample, 1, PLANES, p.problem[1], p.problem[2])
     # the memory of its tables is the only one that is needed, and holds the job itself
     p.tables, pixels.tables = pixels.tables, NULL
-    pixels.spare[0] = pixels.j
-    j.planes = pixels.spare
+    j.planes = <job *>pixels.spare
+    (<job *>pixels.spare)[0] = pixels.j
     j.units = j.parts = (j.outer + PLANES - 1) // PLANES
     j.scratch_bytes = (align64(j.d.n * j.h.n * j.w.n * PLANES * j.sample) + align64(j.d.m * j.h.m * j.w.m * PLANES * j.sample)
                        + pixels.j.scratch_bytes)

@@ -1,0 +1,69 @@
+"""Nearest of small planes: a plane is one row of all its pixels, copied by vectors that know nothing of its rows."""
+
+cdef enum:
+    COPIED_ROW = 512        # bytes of an output row at the most: longer ones are worth being made one by one
+    COPIED_PLANE = 1 << 15  # of an output plane: its tables are as large
+    COPIED_PIXEL = 16
+
+cdef path *COPIED_PLANES
+
+
+cdef bint copied_planes_fit(const job *j) noexcept:
+    cdef int64_t pixel = j.inner * j.sample, row = j.w.m * pixel
+    return (j.copies and j.level.copy_plane != NULL and j.h.m > 1 and j.outer * j.d.m > 1 and pixel <= COPIED_PIXEL
+            and row <= COPIED_ROW and row * j.h.m <= COPIED_PLANE and j.w.n * pixel * j.h.n <= 64 * COPIED_PLANE)
+
+
+cdef int prepare_copied_planes(Prepared p) except -1:
+    cdef job *j = &p.j
+    cdef int64_t outputs = j.h.m * j.w.m, pixel = j.inner * j.sample, o, y, row
+    cdef int64_t bytes_ = align64(sizeof(row_taps)) + j.level.plane_bytes(outputs, pixel)
+    cdef int32_t *index
+    cdef const int32_t *along
+    cdef row_taps *t
+    j.make_rows = copy_rows     # of arrays whose planes are not dense
+    prepare_rows(p, align64(bytes_ + 64))
+    if j.tiles != 1 or j.tile_taps == NULL or j.h.has_pass and j.h.whole.first == NULL or (
+            j.d.has_pass and j.d.whole.first == NULL):
+        return 0
+    t = <row_taps *>align64(<int64_t>p.spare)
+    memset(t, 0, sizeof(row_taps))
+    index = <int32_t *>malloc(outputs * sizeof(int32_t))
+    if index == NULL:
+        raise MemoryError(f"no memory for {outputs} numbers")
+    along = j.tile_taps[0].index
+    for y in range(j.h.m):
+        row = (clip(j.h.whole.first[y], j.h.n) if j.h.has_pass else y) * j.w.n
+        for o in range(j.w.m):
+            index[y * j.w.m + o] = <int32_t>(row + (j.tile_taps[0].src + along[o] if along != NULL else o))
+    t.m, t.n, t.index = outputs, j.h.n * j.w.n, index
+    made = j.level.pack_plane(t, pixel, <char *>t + align64(sizeof(row_taps)))
+    free(index)
+    t.index = NULL
+    if not made:
+        return 0
+    j.plane = t
+    j.units = j.parts = j.outer * j.d.m
+    return 1
+
+
+cdef void run_copied_planes(const job *j, const char *x, const strides3 *sx, char *out, const strides3 *so, char *scratch,
+                            int64_t unit_lo, int64_t unit_hi) noexcept nogil:
+    cdef int64_t pixel = j.inner * j.sample, D = j.d.m, unit, d, z
+    cdef char *target
+    cdef bint lines
+    if (j.h.n > 1 and sx.h != j.w.n * pixel) or so.h != j.w.m * pixel:
+        run_rows(j, x, sx, out, so, scratch, unit_lo * j.h.m, unit_hi * j.h.m)
+        return
+    ran(COPIED_PLANES, unit_hi - unit_lo)
+    lines = so.stream and (<int64_t>out | so.outer | so.d | j.plane.m * pixel) & 63 == 0
+    for unit in range(unit_lo, unit_hi):
+        d = unit % D
+        z = clip(j.d.whole.first[d], j.d.n) if j.d.has_pass else d
+        target = out + unit // D * so.outer + d * so.d
+        j.level.copy_plane(target, x + unit // D * sx.outer + z * sx.d, j.plane, lines)
+    if lines:
+        j.level.stream_end()
+
+
+COPIED_PLANES = add_path(b"copied planes", copied_planes_fit, prepare_copied_planes, run_copied_planes)
