@@ -807,3 +807,49 @@ def test_means_of_planes_have_the_bits_of_single_sums(name: str, dtype: str, lev
             np.testing.assert_array_equal(room[inside], want, err_msg=str(shape))
             room[inside] = 9
             assert (room == 9).all()
+
+
+# A call of every path in the table; those with True are gradients.
+COUNTED: dict[str, tuple[tuple[int, ...], str, dict[str, Any], bool]] = {
+    "means": ((2, 20, 9, 9), "float32", {"mode": "area", "size": 1}, False),
+    "one weight, planes filled where dense": ((2, 20, 9, 9), "float32", {"mode": "area", "size": 1}, True),
+    "one weight": ((2, 20, 9, 9), "float16", {"mode": "area", "size": 1}, True),
+    "copied planes": ((1, 3, 9, 9), "int64", {"mode": "nearest", "size": (13, 20)}, False),
+    "planes side by side": ((1, 40, 9, 9), "float32", {"mode": "bilinear", "scale_factor": 2}, False),
+    "x2 copied": ((1, 3, 9, 300), "float32", {"mode": "nearest", "scale_factor": 2}, False),
+    "copied": ((1, 3, 9, 300), "float32", {"mode": "nearest", "scale_factor": 1.7}, False),
+    "means of two by two": ((1, 3, 90, 300), "uint16", {"mode": "area", "scale_factor": 0.5}, False),
+    "two rows at once": ((1, 3, 90, 300), "uint8", {"mode": "bicubic", "scale_factor": 2}, False),
+    "stored at once": ((1, 3, 300), "float32", {"mode": "linear", "scale_factor": 2}, False),
+    "pixels, two rows at once": (
+        (1, 9, 9, 32),
+        "float32",
+        {"mode": "bilinear", "scale_factor": 2, "layout": "NHWC"},
+        False,
+    ),
+    "four rows at once": ((1, 3, 9, 9, 90), "float32", {"mode": "trilinear", "scale_factor": 2}, False),
+    "rows": ((1, 3, 90, 300), "float64", {"mode": "bilinear", "scale_factor": 1.7}, False),
+    "any": ((1, 3, 90, 300), "float64", {"mode": "area", "scale_factor": 0.3}, False),
+}
+
+
+@pytest.mark.skipif(len(LEVELS) < 2, reason="this build or processor has one level")
+@pytest.mark.parametrize("name", COUNTED)
+@pytest.mark.parametrize("threads", [1, 3])
+def test_every_path_is_counted_where_it_ran(name: str, threads: int, made: Any) -> None:
+    shape, dtype, arguments, gradient = COUNTED[name]
+    plan = upsample.plan(shape, dtype, **arguments)
+    plan = plan.T if gradient else plan
+    x = np.ones(plan.shape, dtype)
+    skeleton.set_thread_cost(1)
+    try:
+        with upsample.num_threads(threads):
+            plan(x)
+    finally:
+        skeleton.set_thread_cost()
+    found = made()
+    assert name in found, found
+
+
+def test_every_path_of_the_table_is_known_here() -> None:
+    assert set(skeleton.made_by_paths()) == set(COUNTED)

@@ -121,6 +121,28 @@ def test_copied_planes_have_the_pixels_of_their_maps(name: str, channels: int, l
     assert made()["copied planes"] > 100
 
 
+@pytest.mark.parametrize("name", [name for name in skeleton.levels() if name != "baseline" and name != "neon"])
+@pytest.mark.parametrize("mode", ["nearest", "nearest-exact"])
+def test_gradients_of_reductions_place_samples(mode: str, name: str, level: Any, made: Any) -> None:
+    level(name)
+    rng, numbers = random.Random(5), np.random.default_rng(5)
+    for _ in range(60):
+        rank = rng.choice((2, 2, 3))
+        sizes = [rng.randint(1, 40 if rank == 2 else 14) for _ in range(rank)]
+        outs = [rng.randint(1, n) for n in sizes]
+        dtype = np.dtype(rng.choice((np.float32, np.float64, np.float16)))
+        plan = upsample.plan((2, 3, *sizes), dtype, size=outs, mode=mode).T
+        g = samples(numbers, (2, 3, *outs), dtype)
+        with upsample.use_backend("reference"):
+            expected = upsample.interpolate_backward(g, (2, 3, *sizes), size=outs, mode=mode)
+        assert np.array_equal(plan(g), expected), (sizes, outs, dtype)
+        view, out = padded(g.shape, dtype), padded(plan.out_shape, dtype)
+        view[...] = g
+        assert np.array_equal(plan(view, out=out), expected), (sizes, outs, dtype)
+        assert not out.base[:, 3:].any(), "written behind the last plane"
+    assert made()["copied planes"] > 100
+
+
 @pytest.mark.parametrize("threads", [2, 3, 7])
 def test_threads_take_groups_of_planes(threads: int) -> None:
     x = np.random.default_rng(0).random((3, 171, 11, 9), np.float32)

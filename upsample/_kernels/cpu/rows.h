@@ -70,6 +70,7 @@ struct row_taps {
     const int32_t *ends;        /* likewise: the table of the outputs before and after, or NULL */
     int32_t ends_taps;
     int32_t pixel;              /* bytes, where pixels are copied by windows */
+    int32_t holes;              /* of a whole plane: nothing comes to some of its pixels */
     int32_t pair, edges;        /* PAIR_*; X2: windows at either end (rows_pair.h) */
     const uint8_t *zip;
     int64_t thirds;             /* with three channels, vectors of the output from `edges` on that are sums inside */

@@ -259,14 +259,27 @@ INLINE BV plane_load(const uint8_t *s, int64_t bytes)
 #endif
 }
 
-INLINE void copy_plane_any(uint8_t *restrict d, const uint8_t *restrict s, const row_taps *t, int two, int lines)
+/* Lanes of a pixel that no input comes to: they are zero. */
+#if VL == 16
+#define HOLE 0x80
+INLINE BV pick_or_zero(BV index, BV a, BV b)
+{
+    return _mm512_maskz_permutex2var_epi8(_knot_mask64(_mm512_movepi8_mask(index)), a, index, b);
+}
+#else
+#define HOLE 0x20
+INLINE BV pick_or_zero(BV index, BV a, BV b) { return bv_pick(index, a, b); }
+#endif
+
+INLINE void copy_plane_any(uint8_t *restrict d, const uint8_t *restrict s, const row_taps *t, int two, int holes, int lines)
 {
     const int64_t bytes = t->m * t->pixel, in = t->n * t->pixel;
     const int32_t *left = t->left;
     const uint8_t *pick = t->pick;
     for (int64_t at = 0; at < bytes; at += BVL, left += 2, pick += BVL) {
         const BV lanes = BV_LOAD(pick), a = plane_load(s + left[0], in);
-        const BV x = two ? bv_pick(lanes, a, plane_load(s + left[1], in)) : BV_DOUBLE(lanes, a);
+        const BV x = holes ? pick_or_zero(lanes, a, plane_load(s + left[1], in))
+                   : two ? bv_pick(lanes, a, plane_load(s + left[1], in)) : BV_DOUBLE(lanes, a);
         if (lines) BV_STREAM(d + at, x);
         else if (at + BVL <= bytes) BV_STORE(d + at, x);
         else {
@@ -284,12 +297,13 @@ INLINE void copy_plane_any(uint8_t *restrict d, const uint8_t *restrict s, const
 /* With `lines` the plane that is made is whole lines, and leaves the cache. */
 static void copy_plane(void *d, const void *s, const row_taps *t, int lines)
 {
-    if (lines) copy_plane_any(d, s, t, 1, 1);
-    else if (t->one_load) copy_plane_any(d, s, t, 0, 0);
-    else copy_plane_any(d, s, t, 1, 0);
+    if (lines) copy_plane_any(d, s, t, 1, t->holes, 1);
+    else if (t->holes) copy_plane_any(d, s, t, 1, 1, 0);
+    else if (t->one_load) copy_plane_any(d, s, t, 0, 0, 0);
+    else copy_plane_any(d, s, t, 1, 0, 0);
 }
 
-/* Tables for a plane of t->m outputs by t->index, of pixels of `size` bytes; 0 where some vector's bytes lie in more than two
+/* Tables for a plane of t->m outputs by t->index (-1: nothing comes there), of pixels of `size` bytes; 0 where some vector's bytes lie in more than two
  * places. */
 static int pack_plane(row_taps *t, int64_t size, char *memory)
 {
@@ -297,12 +311,15 @@ static int pack_plane(row_taps *t, int64_t size, char *memory)
     int32_t *left = (int32_t *)memory;
     uint8_t *pick = (uint8_t *)memory + ((blocks * 8 + 63) & ~63);
     t->one_load = 1;
+    t->holes = 0;
     for (int64_t b = 0; b < blocks; b++) {
         int64_t first = in, second = in, from[BVL];
         for (int64_t v = 0; v < BVL; v++) {
             const int64_t j = i64min(b * BVL + v, bytes - 1);
-            from[v] = t->index[j / size] * size + j % size;
-            first = i64min(first, from[v]);
+            const int64_t pixel = t->index[j / size];
+            from[v] = pixel < 0 ? -1 : pixel * size + j % size;
+            if (pixel < 0) t->holes = 1;
+            else first = i64min(first, from[v]);
         }
         first = i64min(first, most);
         for (int64_t v = 0; v < BVL; v++)
@@ -311,8 +328,8 @@ static int pack_plane(row_taps *t, int64_t size, char *memory)
         second = i64min(second, most);
         for (int64_t v = 0; v < BVL; v++) {
             const int64_t one = from[v] - first, two = from[v] - second;
-            if (one >= BVL && two >= BVL) return 0;
-            pick[b * BVL + v] = (uint8_t)(one < BVL ? one : two + BVL);
+            if (from[v] >= 0 && one >= BVL && two >= BVL) return 0;
+            pick[b * BVL + v] = (uint8_t)(from[v] < 0 ? HOLE : one < BVL ? one : two + BVL);
         }
         left[2 * b] = (int32_t)first;
         left[2 * b + 1] = (int32_t)second;

@@ -20,7 +20,7 @@ from libc.string cimport memcmp, memcpy, memset
 import numpy as np
 
 from upsample._axismap cimport AxisMap
-from upsample._axismap cimport WEIGHTS_F32, WEIGHTS_F64, WEIGHTS_I16
+from upsample._axismap cimport FILTER_NEAREST_EXACT, WEIGHTS_F32, WEIGHTS_F64, WEIGHTS_I16
 
 from upsample._arrays import check_out as _check_out, native as _native, write as _write
 from upsample._threads import get_num_threads as _get_num_threads
