@@ -23,8 +23,8 @@ cdef bint is_paired(const row_taps *t) noexcept nogil:
 cdef bint set_paired_rows(job *j) noexcept:
     """Between which rows pairs are made: bytes are summed by the weights of whole factor 2 alone, which the tile has."""
     cdef const map_structure *h = &j.h.structure
-    cdef const row_taps *tile = &j.tile_taps[0]
-    cdef const short *model = <const short *>tile.weights + 2 * tile.inside_lo
+    cdef const row_taps *tile = j.tile_taps
+    cdef const short *model
     cdef int64_t K = j.h.recipe.taps_max, one_w = 1 << j.w.recipe.shift, one_h = 1 << j.h.recipe.shift, i, k
     cdef few_taps t
     j.paired_lo, j.paired_hi = 0, j.h.m
@@ -32,6 +32,7 @@ cdef bint set_paired_rows(job *j) noexcept:
         return True
     if j.tile_taps == NULL or h.doubled_hi == h.doubled_lo:
         return False
+    model = <const short *>tile.weights + 2 * tile.inside_lo
     look_at(j.level, &j.h, &t, 2 * h.doubled_lo, 2 * h.doubled_lo + 2)
     for i in range(2):
         for k in range(K):
