@@ -1,10 +1,14 @@
 """Means of two by two pixels, and of two by two by two: from two or four input rows at once, and nothing is kept."""
 
+cdef enum:
+    HALVES_WIDTH = 6        # outputs along W of many planes at the least: shorter rows are made side by side
+
 cdef path *HALVES
 
 
 cdef bint halves_fit(const job *j) noexcept:
     return (not j.copies and j.acc in (ACC_F32, ACC_U8) and j.level.halve[j.dtype] != NULL and j.inner <= HALF_CHANNELS
+            and (j.w.m >= HALVES_WIDTH or j.outer < PLANES)
             and j.w.structure.halved and j.h.structure.halved and (j.d.structure.halved or not j.d.has_pass)
             and (j.form == FORM_BOX) == (j.h.weight_size == 0)
             and (not j.d.has_pass or (j.form == FORM_BOX) == (j.d.weight_size == 0)))

@@ -6,10 +6,7 @@ A row of a few samples costs as much as one of a hundred.
 cdef enum:
     PLANES_WIDTH = 30       # outputs along W of planes that are made side by side at the most, and inputs
     PLANES_READ = 40
-    PLANES_BYTES = 48 << 10 # of PLANES of them, before and after, such that they stay in the nearest cache ...
-    PLANES_COPIED = 24 << 10    # ... where rows are copied, which costs less
-    PLANES_NARROW = 12      # rows up to so wide cost much more one by one: the next cache will do
-    PLANES_FAR = 512 << 10
+    PLANES_BYTES = 1536 << 10   # of PLANES of them, before and after, such that they stay in the second cache
 
 cdef path *SMALL_PLANES
 
@@ -20,9 +17,8 @@ cdef inline int64_t plane_bytes(const job *j) noexcept:
 
 
 cdef bint planes_fit(const job *j) noexcept:
-    cdef int64_t most = PLANES_COPIED if j.copies else PLANES_FAR if max64(j.w.n, j.w.m) <= PLANES_NARROW else PLANES_BYTES
     return (j.w.has_pass and j.inner == 1 and j.outer >= PLANES and j.sample in (1, 2, 4, 8)
-            and j.w.m <= PLANES_WIDTH and j.w.n <= PLANES_READ and plane_bytes(j) <= most)
+            and j.w.m <= PLANES_WIDTH and j.w.n <= PLANES_READ and plane_bytes(j) <= PLANES_BYTES)
 
 
 cdef int prepare_planes(Prepared p) except -1:
