@@ -6,6 +6,7 @@ import gc
 import itertools
 import math
 import os
+import random
 import subprocess
 import sys
 import time
@@ -807,6 +808,39 @@ def test_means_of_planes_have_the_bits_of_single_sums(name: str, dtype: str, lev
             np.testing.assert_array_equal(room[inside], want, err_msg=str(shape))
             room[inside] = 9
             assert (room == 9).all()
+
+
+@pytest.mark.parametrize("name", LEVELS)
+@pytest.mark.parametrize("dtype", ["float32", "float64", "float16", "uint8", "int16"])
+def test_means_with_few_outputs(dtype: str, name: str, level: Any, made: Any) -> None:
+    level(name)
+    rng, numbers = np.random.default_rng(4), random.Random(4)
+    count = 0
+    for _ in range(60):
+        rank = numbers.choice((2, 3))
+        outs = [numbers.randint(1, 3) for _ in range(rank)]
+        shape = (2, numbers.choice((1, 5, 40)), *(numbers.randint(3 * m, 3 * m + 14) for m in outs))
+        x = (rng.random(shape) * 100).astype(dtype)
+        plan = upsample.plan(shape, dtype, size=outs, mode="area")
+        got = plan(x)
+        if dtype == "float32":
+            want = x
+            for step in plan.passes:
+                want = one_sum(step.map, want, step.axis)
+            assert np.array_equal(got, want), (shape, outs)
+        else:
+            with upsample.use_backend("reference"):
+                want = upsample.interpolate(x, size=outs, mode="area")
+            apart = {"float64": 1e-11, "float16": 0.04}.get(dtype, 1)
+            assert np.abs(got.astype(float) - want).max() <= apart, (shape, outs)
+        view = np.zeros([n + 1 for n in shape], dtype)[tuple(slice(n) for n in shape)]
+        out = np.zeros([n + 1 for n in plan.out_shape], dtype)[tuple(slice(n) for n in plan.out_shape)]
+        view[...] = x
+        assert plan(view, out=out).tobytes() == got.tobytes(), (shape, outs)
+        with upsample.num_threads(3):
+            assert plan(x).tobytes() == got.tobytes(), (shape, outs)
+        count += 3 * shape[0] * shape[1]
+    assert made()["means"] == count
 
 
 # A call of every path in the table; those with True are gradients.

@@ -20,6 +20,7 @@ cdef extern from "rows.h" nogil:
         const void *weights
         int32_t grouped
         void (*window)(void *dst, const void *src, const row_taps *t) noexcept nogil
+        const int32_t *left
         int64_t half_lo, half_hi
         int32_t pair, edges
     ctypedef void (*halve_fn)(void *dst, const void **rows, int32_t count, const row_taps *t, int box, int lines) noexcept nogil
@@ -177,6 +178,7 @@ cdef struct job:
     bint build_zero         # that has to be zero
     const job *planes       # of PLANES small planes side by side, which are its channels
     const row_taps *plane   # a plane as one row of all its pixels
+    const void *means       # which inputs few outputs are the means of
     int64_t units
     int64_t cost            # ns that it takes one thread, about
     int64_t parts           # more than this, and what each makes anew at its start costs too much

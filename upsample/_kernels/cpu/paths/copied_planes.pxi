@@ -18,7 +18,7 @@ cdef inline bint picks(const axis_job *a) noexcept:
 cdef bint copied_planes_fit(const job *j) noexcept:
     cdef int64_t pixel = j.inner * j.sample, row = j.w.m * pixel
     return ((j.copies or j.acc <= ACC_F64 and picks(&j.d) and picks(&j.h) and picks(&j.w))
-            and j.level.copy_plane != NULL and j.h.m > 1 and j.outer * j.d.m > 1 and pixel <= COPIED_PIXEL
+            and (j.copies or j.level.copy_plane != NULL) and j.h.m > 1 and j.outer * j.d.m > 1 and pixel <= COPIED_PIXEL
             and row <= COPIED_ROW and row * j.h.m <= COPIED_PLANE and j.w.n * pixel * j.h.n <= 64 * COPIED_PLANE)
 
 
@@ -32,7 +32,8 @@ cdef inline int64_t picked(const job *j, const axis_job *a, const axis_taps *t, 
 cdef int prepare_copied_planes(Prepared p) except -1:
     cdef job *j = &p.j
     cdef int64_t outputs = j.h.m * j.w.m, pixel = j.inner * j.sample, o, y, at, row
-    cdef int64_t bytes_ = align64(sizeof(row_taps)) + j.level.plane_bytes(outputs, pixel)
+    cdef int64_t indexes = align64(sizeof(row_taps)) + align64(outputs * sizeof(int32_t))
+    cdef int64_t bytes_ = indexes + (j.level.plane_bytes(outputs, pixel) if j.level.copy_plane != NULL else 0)
     cdef int32_t *index
     cdef axis_taps along
     cdef char *memory
@@ -45,11 +46,9 @@ cdef int prepare_copied_planes(Prepared p) except -1:
     t = <row_taps *>align64(<int64_t>p.spare)
     memset(t, 0, sizeof(row_taps))
     memset(&along, 0, sizeof(axis_taps))
-    index = <int32_t *>malloc(outputs * sizeof(int32_t))
+    index = <int32_t *>(<char *>t + align64(sizeof(row_taps)))
     memory = <char *>calloc(axis_table_bytes(&j.w, j.w.m) + 8 * taps_scratch(&j.w.recipe), 1)
-    if index == NULL or memory == NULL:
-        free(index)
-        free(memory)
+    if memory == NULL:
         raise MemoryError(f"no memory for a plane of {outputs} numbers")
     if j.w.has_pass:
         fill_axis(j.level, &j.w, &along, 0, j.w.m, memory, <double *>(memory + axis_table_bytes(&j.w, j.w.m)))
@@ -60,10 +59,8 @@ cdef int prepare_copied_planes(Prepared p) except -1:
             index[y * j.w.m + o] = -1 if row < 0 or at < 0 else <int32_t>(row * j.w.n + at)
     free(memory)
     t.m, t.n, t.index = outputs, j.h.n * j.w.n, index
-    made = j.level.pack_plane(t, pixel, <char *>t + align64(sizeof(row_taps)))
-    free(index)
-    t.index = NULL
-    if not made:
+    # where the samples of a vector lie far apart, pixel by pixel
+    if (j.level.copy_plane == NULL or not j.level.pack_plane(t, pixel, <char *>t + indexes)) and not j.copies:
         return 0
     j.plane = t
     j.units = j.parts = j.outer * j.d.m
@@ -87,8 +84,11 @@ cdef void run_copied_planes(const job *j, const char *x, const strides3 *sx, cha
         if z < 0:
             memset(target, 0, j.plane.m * pixel)
             continue
-        j.level.copy_plane(target, x + unit // D * sx.outer + z * sx.d, j.plane, lines)
-    if lines:
+        if j.plane.left != NULL:
+            j.level.copy_plane(target, x + unit // D * sx.outer + z * sx.d, j.plane, lines)
+        else:
+            j.level.copy(target, x + unit // D * sx.outer + z * sx.d, j.plane, pixel)
+    if lines and j.level.stream_end != NULL:
         j.level.stream_end()
 
 

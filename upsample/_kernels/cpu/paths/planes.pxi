@@ -17,7 +17,7 @@ cdef inline int64_t plane_bytes(const job *j) noexcept:
 
 
 cdef bint planes_fit(const job *j) noexcept:
-    return (j.w.has_pass and j.inner == 1 and j.outer >= PLANES and j.sample in (1, 2, 4, 8)
+    return (not j.copies and j.w.has_pass and j.inner == 1 and j.outer >= PLANES and j.sample in (1, 2, 4, 8)
             and j.w.m <= PLANES_WIDTH and j.w.n <= PLANES_READ and plane_bytes(j) <= PLANES_BYTES)
 
 
