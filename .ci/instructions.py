@@ -27,7 +27,7 @@ KERNELS = ROOT / "upsample" / "_kernels" / "cpu"
 TOLERANCE = 0.03
 SIMD = ("baseline", "avx2")
 # one call of it is one call of a kernel, without Python, checks and plans; as a pattern valgrind makes no dumps of it
-ENTRY = "__pyx_f_8upsample_8_kernels_3cpu_8skeleton_execute"
+ENTRY = "__pyx_f_8upsample_8_kernels_3cpu_8skeleton_9CpuKernel_run"
 
 # name, shape, dtype, arguments; sizes are enough for rows to have an inside, as few paths are taken without one
 CALLS: list[tuple[str, tuple[int, ...], str, dict[str, Any]]] = [
