@@ -776,3 +776,21 @@ def test_unchanged_axes_are_copied() -> None:
 def test_an_image_taken_for_a_signal_is_pointed_out() -> None:
     with pytest.warns(UserWarning, match="layout='HWC'"):
         upsample.interpolate_backward(np.zeros((20, 20, 6)), (20, 20, 3), scale_factor=2)
+
+
+@pytest.mark.parametrize("shape", [(1, 1, 60, 1100), (2, 1, 63, 1041), (1, 4, 56, 1280)])
+def test_gradients_of_long_doubled_rows_of_many_channels(shape: tuple[int, ...]) -> None:
+    n, h, w, c = shape
+    g = np.random.default_rng(1).integers(0, 100, (n, 2 * h, 2 * w, c)).astype(np.float32)
+    plan = upsample.plan(shape, np.float32, scale_factor=2, mode="nearest", layout="NHWC")
+    assert np.array_equal(plan.T(g), g.reshape(n, h, 2, w, 2, c).sum((2, 4)))
+
+
+@pytest.mark.parametrize("dtype", [np.float16, np.float32, np.float64])
+@pytest.mark.parametrize("shape", [(1, 1, 70000, 2), (1, 1, 70000, 2, 2)])
+def test_gradients_of_means_over_an_axis_whose_table_is_not_kept(shape: tuple[int, ...], dtype: Any) -> None:
+    ones = (1,) * (len(shape) - 2)
+    plan = upsample.plan(shape, dtype, size=ones, mode="area")
+    made = plan.T(np.ones((1, 1, *ones), dtype))
+    expected = 1 / np.prod(shape)
+    assert np.allclose(made.astype(float), expected, rtol=1e-6, atol=1e-7 if dtype == np.float16 else 0)

@@ -834,10 +834,10 @@ typedef struct { int64_t outputs, inputs, margin; } taps_period;
 
 static inline taps_period find_period(const axis_recipe *a)
 {
-    const taps_period none = { 0, 0, 0 }, twice = { 2, 1, 2 };
+    const taps_period none = { 0, 0, 0 }, twice = { 2, 1, 2 }, half = { 1, 2, 2 };
     int64_t num = a->n, den = a->m, rest, other, reach = a->forward_taps + 4;
     if (a->m < 2) return none;
-    if (a->filter == FILTER_NEAREST && a->coords == COORDS_DIRECT32 && a->m == 2 * a->n) return twice;
+    if (a->filter == FILTER_NEAREST && a->coords == COORDS_DIRECT32 && a->m == 2 * a->n) return a->transposed ? half : twice;
     if (a->align_corners) { num = a->n - 1; den = a->m - 1; }
     else if (a->scale > 0 && a->filter != FILTER_AREA) {
         const axis_fraction f = exact_fraction(a, 0, 0);
