@@ -128,7 +128,6 @@ cdef int set_ring(job *j) except -1:
         if j.ring_h < j.h.n:
             j.band = max64(1, min64(j.h.m, (j.ring_h - j.h.recipe.taps_max - ahead) * j.h.m // j.h.n if j.h.has_pass
                                     else j.ring_h))
-    j.bands = (j.h.m + j.band - 1) // j.band
     j.units = outer * j.tiles * j.d.m * j.h.m
     # a part begins with an empty ring: rows of H and planes of D that its first units share with those before
     cdef int64_t anew = 1
@@ -143,7 +142,6 @@ cdef int set_ring(job *j) except -1:
 cdef int keep_tables(Prepared p, int64_t spare) except -1:
     """Make the tables that are kept: of D and H where they are short, and of all tiles where they are not too large."""
     cdef job *j = &p.j
-    cdef axis_job *a
     cdef axis_job *axes[2]
     cdef int64_t t, k, at, bytes_ = 0, tables = table_of(j, j.tiles - 1) + 1
     cdef int64_t place[2]
@@ -214,9 +212,9 @@ cdef int prepare_rows(Prepared p, int64_t spare=0) except -1:
         j.group_bytes = j.level.group_bytes(j.acc, longest_tile(j) * j.inner)
     # (the passes of a plan are adjoints all or none, and only those know sums)
     j.build_zero = (j.w.recipe.transposed or j.h.recipe.transposed or j.d.recipe.transposed) and (
-        j.tile_taps == NULL or j.d.has_pass and j.d.whole.first == NULL or j.h.has_pass and j.h.whole.first == NULL)
+        j.tile_taps == NULL or has_no_table(&j.d) or has_no_table(&j.h))
     # streamed sums of rows of floats need no row aside
-    j.direct = not j.copies and (j.make_rows == sum_rows or j.make_rows == pair_rows or j.make_rows == make_any) and (
+    j.direct = not j.copies and (j.make_rows == sum_rows or j.make_rows == make_any) and (
         j.store == NULL and j.level.stream[j.acc] != NULL) and (
         j.d.weight_size != 0 if j.d.has_pass else j.h.has_pass and j.h.weight_size != 0)
     j.scratch_bytes = lay_out(j, &s, NULL)

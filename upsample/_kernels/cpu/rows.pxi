@@ -29,10 +29,10 @@ cdef int64_t lay_out(const job *j, run_state *s, char *scratch) noexcept nogil:
     s.finished = take(&arena, j.row_bytes if j.store != NULL else 0)
     s.aside = take(&arena, 2 * align64(j.tile * j.inner * j.sample) + 64 if j.streams else 0)
     s.d_table = s.h_table = s.w_table = NULL
-    if j.d.has_pass and j.d.whole.first == NULL:
+    if has_no_table(&j.d):
         s.d_table = take(&arena, axis_table_bytes(&j.d, j.d.block))
         tables = True
-    if j.h.has_pass and j.h.whole.first == NULL:
+    if has_no_table(&j.h):
         s.h_table = take(&arena, axis_table_bytes(&j.h, j.h.block))
         tables = True
     if j.long_taps:
@@ -226,8 +226,10 @@ cdef void begin_tile(const job *j, run_state *s, row_taps *own, int64_t tile) no
             own[0] = s.tile[0]
             own.src += (tile - j.repeat_lo) * j.repeat
             s.tile = own
-    s.make = j.make_rows if j.takes == NULL or j.takes(s.tile) else j.other_rows
-    s.pair = j.pair if s.make == j.make_rows else NULL
+    if j.takes == NULL or j.takes(s.tile):
+        s.make, s.pair = j.make_rows, j.pair
+    else:
+        s.make, s.pair = j.other_rows, NULL
 
 
 cdef void run_rows(const job *j, const char *x, const strides3 *sx, char *out, const strides3 *so, char *scratch,

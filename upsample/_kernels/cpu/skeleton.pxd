@@ -167,7 +167,7 @@ cdef struct job:
     pair_fn pair            # two output rows in one sweep; NULL where there is no such thing
     int64_t paired_lo, paired_hi    # output rows among which they are found
     int64_t tile            # outputs along W per tile
-    int64_t tiles, band, bands
+    int64_t tiles, band
     int64_t ring_d, ring_h  # powers of two
     int64_t row_bytes       # of a processed row of one tile
     int64_t line_bytes      # of a loaded input row of one tile

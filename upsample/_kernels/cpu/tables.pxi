@@ -17,6 +17,11 @@ cdef void fill_axis(const row_table *level, const axis_job *a, axis_taps *t, int
     level.taps(&a.recipe, lo, hi, t.first, t.count, t.weights if a.weight_size else NULL, build)
 
 
+cdef inline bint has_no_table(const axis_job *a) noexcept nogil:
+    """Whether an axis is too long for its table to be kept: it is made block by block in each run."""
+    return a.has_pass and a.whole.first == NULL
+
+
 cdef inline void seek(const job *j, const axis_job *a, axis_taps *t, int64_t o, char *memory, double *build) noexcept nogil:
     """Make `t` hold output `o`: a kept table does already, a long axis moves on by one block."""
     if t.lo <= o < t.hi:

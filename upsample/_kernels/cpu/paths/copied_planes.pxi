@@ -40,8 +40,7 @@ cdef int prepare_copied_planes(Prepared p) except -1:
     cdef row_taps *t
     j.make_rows = copy_rows if j.copies else sum_rows if j.plain_h else make_any    # where planes are not dense
     prepare_rows(p, align64(bytes_ + 64))
-    if j.tiles != 1 or j.tile_taps == NULL or j.h.has_pass and j.h.whole.first == NULL or (
-            j.d.has_pass and j.d.whole.first == NULL):
+    if j.tiles != 1 or j.tile_taps == NULL or has_no_table(&j.h) or has_no_table(&j.d):
         return 0
     t = <row_taps *>align64(<int64_t>p.spare)
     memset(t, 0, sizeof(row_taps))

@@ -14,8 +14,7 @@ cdef int prepare_one_weight(Prepared p) except -1:
     p.j.make_rows = spread_rows
     prepare_rows(p)
     # the weights are those of tables, which long axes do not keep
-    return p.j.tile_taps != NULL and p.j.tiles == 1 and not (
-        p.j.h.has_pass and p.j.h.whole.first == NULL or p.j.d.has_pass and p.j.d.whole.first == NULL)
+    return p.j.tile_taps != NULL and p.j.tiles == 1 and not has_no_table(&p.j.h) and not has_no_table(&p.j.d)
 
 
 ctypedef fused weighted:

@@ -44,13 +44,9 @@ cdef bint set_paired_rows(job *j) noexcept:
 
 cdef int prepare_pairs(Prepared p) except -1:
     cdef job *j = &p.j
-    j.make_rows, j.takes, j.pair = pair_rows, is_paired, pair_of(j)
+    j.make_rows, j.takes, j.pair = sum_rows, is_paired, pair_of(j)
     prepare_rows(p)
     return takes_first(j) and set_paired_rows(j)
-
-
-cdef int64_t pair_rows(const job *j, run_state *s, int64_t d, int64_t y, int64_t stop, char *row) noexcept nogil:
-    return sum_rows(j, s, d, y, stop, row)
 
 
 cdef bint stored_at_once_fits(const job *j) noexcept:
