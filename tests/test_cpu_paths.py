@@ -125,14 +125,14 @@ def test_integer_results_do_not_depend_on_the_level(level: Any) -> None:
 
 
 PATHS = [
-    ("x2", (1, 2, 9, 40), "float32", {"mode": "bilinear", "scale_factor": 2}),
-    ("x2", (1, 2, 9, 40), "float64", {"mode": "bicubic", "scale_factor": 2}),
-    ("x2 copied", (1, 2, 9, 140), "int32", {"mode": "nearest", "scale_factor": 2}),
+    ("doubled", (1, 2, 9, 40), "float32", {"mode": "bilinear", "scale_factor": 2}),
+    ("doubled", (1, 2, 9, 40), "float64", {"mode": "bicubic", "scale_factor": 2}),
+    ("doubled copies", (1, 2, 9, 140), "int32", {"mode": "nearest", "scale_factor": 2}),
     ("copied pixels", (9, 40, 5), "int32", {"mode": "nearest", "scale_factor": 1.7, "layout": "HWC"}),
-    ("fixed taps", (1, 2, 9, 40), "float64", {"mode": "bilinear", "scale_factor": 1.7}),
-    ("wide taps", (1, 2, 30, 40), "float64", {"mode": "bicubic", "scale_factor": 0.4, "antialias": True}),
+    ("fixed taps", (1, 2, 90, 400), "float64", {"mode": "bilinear", "scale_factor": 0.1}),
+    ("wide taps", (1, 2, 60, 80), "float64", {"mode": "bicubic", "scale_factor": 0.2, "antialias": True}),
     ("wide taps", (1, 2, 30, 400), "uint8", {"mode": "bilinear", "scale_factor": 0.04, "antialias": True}),
-    ("box sums", (1, 2, 30, 40), "float64", {"mode": "area", "scale_factor": 0.4}),
+    ("box sums", (1, 2, 90, 400), "float64", {"mode": "area", "scale_factor": 0.06}),
     ("pixels, two rows at once", (2, 9, 7, 17), "float32", {"mode": "bilinear", "scale_factor": 1.7, "layout": "NHWC"}),
     ("pixels, two rows at once", (9, 7, 64), "float64", {"mode": "bilinear", "scale_factor": 2, "layout": "HWC"}),
     ("a transposed copy", (5, 6, 7, 2, 8), "float32", {"mode": "trilinear", "scale_factor": 2, "layout": "DHNCW"}),
@@ -153,13 +153,13 @@ def test_paths_are_taken_and_agree_with_the_reference(
 @pytest.mark.parametrize("channels", [1, 2, 3, 4, 8])
 @pytest.mark.parametrize("dtype", ["float32", "float64", "uint8", "int8"])
 @pytest.mark.parametrize("mode", ["linear", "cubic"])
-def test_the_x2_path_has_the_bits_of_the_generic_one(channels: int, dtype: str, mode: str) -> None:
+def test_the_doubled_path_has_the_bits_of_the_generic_one(channels: int, dtype: str, mode: str) -> None:
     rng = np.random.default_rng(channels)
     for n in (4, 5, 17, 300, 1000):
         x = rng.integers(0, 128, (n, channels)).astype(dtype) if dtype != "float64" else rng.normal(size=(n, channels))
         plan = upsample.plan(x.shape, x.dtype, scale_factor=2, mode=mode, layout="WC")
         whole = plan(x)
-        for start in (1, 3, 5):  # a window with an odd start is not recognised as x2
+        for start in (1, 3, 5):  # a window with an odd start is not recognised as doubled
             if start + 4 >= 2 * n:
                 continue
             (lo,), (hi,), part = plan.window((start,), (2 * n - 1,))
@@ -355,18 +355,18 @@ def images(widths: tuple[int, ...], channels: int, dtype: str) -> Any:
 def test_two_rows_at_once_have_the_bits_of_single_ones(
     name: str, channels: int, dtype: str, mode: str, level: Any
 ) -> None:
-    """Every width from the least that the path takes on; a window with an odd start is not recognised as x2."""
+    """Every width from the least that the path takes on; a window with an odd start is not recognised as doubled."""
     level(name)
     taken = 0
     widths = (7, 12, 16, 17, 24, 31, 32, 33, 34, 40, 47, 63, 64, 65, 66, 67, 70, 85, 86, 128, 131, 200)
     for width, layout, x in images(widths, channels, dtype):
         plan = upsample.plan(x.shape, x.dtype, scale_factor=2, mode=mode, layout=layout)
-        taken += "x2, two rows at once" in path(plan, x)
+        taken += "doubled, two rows at once" in path(plan, x)
         whole = plan(x)
         pieces = np.empty_like(whole)
         for (y0, y1), (x0, x1) in itertools.product(((0, 1), (1, 14)), ((0, 1), (1, 2 * width))):
             lo, hi, part = plan.window((y0, x0), (y1, x1))
-            assert "x2, two rows at once" not in path(part, x[lo[0] : hi[0], lo[1] : hi[1]])
+            assert "doubled, two rows at once" not in path(part, x[lo[0] : hi[0], lo[1] : hi[1]])
             pieces[y0:y1, x0:x1] = part(x[lo[0] : hi[0], lo[1] : hi[1]])
         assert whole.tobytes() == pieces.tobytes(), width
     assert taken >= 5 or (dtype == "float64" and name == "avx2")
@@ -386,7 +386,7 @@ def test_two_rows_at_once_at_the_ends_of_the_range(name: str, dtype: str, specia
         x[4, 70] = np.inf if special == "max" else np.nan
     for mode in ("bilinear", "bicubic"):
         plan = upsample.plan(x.shape, x.dtype, scale_factor=2, mode=mode, layout="HW")
-        assert "x2, two rows at once" in path(plan, x)
+        assert "doubled, two rows at once" in path(plan, x)
         lo, hi, part = plan.window((1, 1), (18, 300))
         assert plan(x)[1:, 1:].tobytes() == part(x[lo[0] : hi[0], lo[1] : hi[1]]).tobytes()
 
@@ -415,7 +415,7 @@ def test_doubled_pixels_of_every_size(name: str, size: int, level: Any) -> None:
     for height, width in ((3, 2), (2, 5), (3, 15), (2, 16), (3, 21), (2, 22), (3, 33), (2, 64), (3, 65), (2, 130)):
         x = rng.integers(0, 256, (height, width, size)).astype(np.uint8)
         plan = upsample.plan(x.shape, x.dtype, scale_factor=2, mode="nearest", layout="HWC")
-        assert "x2 copied" in path(plan, x)
+        assert "doubled copies" in path(plan, x)
         assert np.array_equal(plan(x), x.repeat(2, axis=0).repeat(2, axis=1))
         single = upsample.plan(x.shape, x.dtype, scale_factor=(1, 2), mode="nearest", layout="HWC")
         assert np.array_equal(single(x), x.repeat(2, axis=1))
@@ -743,8 +743,12 @@ def test_gradients_of_global_means(name: str, layout: str | None, dtype: str, le
     plan = upsample.plan(shape, dtype, size=1, mode="area", layout=layout).T
     g = np.random.default_rng(20).standard_normal(plan.shape).astype(dtype)
     said = kernel_for(plan, g, "cpu").explain()
-    assert ("one weight" in said) == (layout != "HCW")  # rows apart
-    assert ("planes filled" in said) == (dtype != "float16" and layout is None)
+    after = (layout or "W").split("W")[1]
+    pixel = np.dtype(dtype).itemsize * math.prod(n for n, a in zip(shape, layout or "NCHW", strict=True) if a in after)
+    filled = dtype != "float16" and layout is None
+    taken = name != "baseline" or (layout not in (None, "HCW", "DHCW") and pixel > 16)  # smaller ones by vectors alone
+    assert ("filled planes" in said) == filled
+    assert ("sums of few inputs" in said) == (taken and not filled), said
     acc = np.float64 if dtype == "float64" else np.float32
     want = g.astype(acc)
     for step in plan.passes:
@@ -843,14 +847,77 @@ def test_means_with_few_outputs(dtype: str, name: str, level: Any, made: Any) ->
     assert made()["means"] == count
 
 
+@pytest.mark.parametrize("dtype", ["float16", "float32", "float64", "uint8", "int8"])
+@pytest.mark.parametrize("name", [n for n in LEVELS if n in ("avx2", "avx512")])
+def test_columns_as_rows_have_the_bits_of_channels(name: str, dtype: str, level: Any, made: Any) -> None:
+    """Tall narrow planes beside the same ones as channels, into dense rows and into rows apart."""
+    level(name)
+    rng, taken = np.random.default_rng(31), 0
+    for k in range(60):
+        shape = (3, int(rng.integers(64, 200)), int(rng.integers(1, 30)))
+        mode = str(rng.choice(["bilinear", "bicubic", "area"] if dtype[0] == "f" else ["bilinear", "bicubic"]))
+        size = (int(rng.integers(64, 300)), int(rng.integers(1, 40)))
+        x = rng.integers(-9, 9, shape).astype(dtype) if dtype != "float64" else rng.standard_normal(shape)
+        plan = upsample.plan(shape, dtype, size=size, mode=mode, layout="CHW")
+        last = upsample.plan((*shape[1:], 3), dtype, size=size, mode=mode, layout="HWC")
+        if dtype[0] == "f" and k % 2:
+            plan, last = plan.T, last.T
+            x = rng.standard_normal(plan.shape).astype(dtype)
+        taken += "columns as rows" in path(plan, x)
+        found = plan(x)
+        want = last(np.ascontiguousarray(x.transpose(1, 2, 0))).transpose(2, 0, 1)
+        np.testing.assert_array_equal(found, want)
+        room = np.zeros([n + 1 for n in plan.out_shape], dtype)
+        rows = room[tuple(slice(n) for n in plan.out_shape)]
+        views = np.zeros([n + 2 for n in plan.shape], dtype)[tuple(slice(n) for n in plan.shape)]
+        views[...] = x
+        plan(views, out=rows)
+        np.testing.assert_array_equal(rows, found)
+        rows[...] = 0
+        assert not room.any()
+    assert made().get("columns as rows", 0) >= 6 * taken
+    assert taken > 10 or (dtype, name) == ("float64", "avx2")  # which has no windows of float64
+
+
+@pytest.mark.parametrize("dtype", ["float16", "float32", "float64"])
+@pytest.mark.parametrize("name", LEVELS)
+def test_sums_of_few_inputs_are_those_of_rows(name: str, dtype: str, level: Any, made: Any) -> None:
+    """Gradients of means with few outputs, into dense planes, and row by row into others."""
+    level(name)
+    rng, counted = np.random.default_rng(29), 0
+    for _ in range(120):
+        rank, last = int(rng.integers(1, 4)), bool(rng.integers(2))
+        few = tuple(int(n) for n in rng.integers(1, 4, rank))
+        many = tuple(int(rng.integers(n, 30)) for n in few)
+        layout = ("N" + "DHW"[3 - rank :] + "C") if last else ("NC" + "DHW"[3 - rank :])
+        planes = (int(rng.integers(1, 4)), int(rng.integers(1, 20)))
+        shape = (planes[0], *many, planes[1]) if last else (*planes, *many)
+        plan = upsample.plan(shape, dtype, size=few, mode="area", layout=layout).T
+        g = rng.standard_normal(plan.shape).astype(dtype)
+        found = plan(g)
+        counted += "sums of few inputs" in kernel_for(plan, g, "cpu").explain()
+        room = np.zeros([n + 1 for n in shape], dtype)
+        rows = room[tuple(slice(n) for n in shape)]
+        plan(g, out=rows)
+        assert rows.tobytes() == found.tobytes(), (shape, few)
+        options = {"mode": "area", "layout": layout, "backend": "reference"}
+        want = upsample.interpolate_backward(g, shape, few, **options)
+        np.testing.assert_allclose(found, want, rtol=2e-3 if dtype == "float16" else 1e-6, atol=1e-6)
+        with upsample.num_threads(3):
+            assert plan(g).tobytes() == found.tobytes(), (shape, few)
+    assert counted > (20 if name == "baseline" else 60)
+    assert made()["sums of few inputs"] > counted
+
+
 # A call of every path in the table; those with True are gradients.
 COUNTED: dict[str, tuple[tuple[int, ...], str, dict[str, Any], bool]] = {
     "means": ((2, 20, 9, 9), "float32", {"mode": "area", "size": 1}, False),
-    "one weight, planes filled where dense": ((2, 20, 9, 9), "float32", {"mode": "area", "size": 1}, True),
-    "one weight": ((2, 20, 9, 9), "float16", {"mode": "area", "size": 1}, True),
+    "filled planes": ((2, 20, 9, 9), "float32", {"mode": "area", "size": 1}, True),
+    "sums of few inputs": ((2, 20, 9, 9), "float16", {"mode": "area", "size": (1, 2)}, True),
     "copied planes": ((1, 3, 9, 9), "int64", {"mode": "nearest", "size": (13, 20)}, False),
     "planes side by side": ((1, 40, 9, 9), "float32", {"mode": "bilinear", "scale_factor": 2}, False),
-    "x2 copied": ((1, 3, 9, 300), "float32", {"mode": "nearest", "scale_factor": 2}, False),
+    "columns as rows": ((1, 3, 100, 9), "float16", {"mode": "bicubic", "scale_factor": 1.7}, False),
+    "doubled copies": ((1, 3, 9, 300), "float32", {"mode": "nearest", "scale_factor": 2}, False),
     "copied": ((1, 3, 9, 300), "float32", {"mode": "nearest", "scale_factor": 1.7}, False),
     "means of two by two": ((1, 3, 90, 300), "uint16", {"mode": "area", "scale_factor": 0.5}, False),
     "two rows at once": ((1, 3, 90, 300), "uint8", {"mode": "bicubic", "scale_factor": 2}, False),

@@ -13,7 +13,7 @@ from libc.stdint cimport int32_t, int64_t, uintptr_t
 from libc.stdlib cimport free, malloc
 from libc.string cimport memcpy, memset, strlen
 
-from upsample._kernels.cpu.skeleton cimport STREAM_BYTES, Prepared, execute, job, may_stream, strides3
+from upsample._kernels.cpu.skeleton cimport STREAM_BYTES, Prepared, execute, job, may_stream, release, strides3, take_job
 from upsample.capi cimport *
 
 import numpy as np
@@ -86,7 +86,6 @@ cdef struct kernel_data:
     int32_t blocks
     block block[MOST_BLOCKS]
     strides3 sx, so
-    char *tables
     job j
 
 
@@ -231,7 +230,7 @@ cdef kernel_data *made(const upsample_work *given) except NULL:
         info.scratch_bytes = 64                         # none, but malloc(0) may be NULL
         return k
     p = e.job
-    k.j, k.tables, p.tables = p.j, p.tables, NULL
+    take_job(p, &k.j)
     k.sx.outer, k.sx.d, k.sx.h = e.steps[0]
     k.so.outer, k.so.d, k.so.h = e.steps[1]
     k.units_per_block = info.units = k.j.units
@@ -402,7 +401,7 @@ cdef upsample_kernel *table_retain(upsample_kernel *kernel) noexcept nogil:
 cdef void table_release(upsample_kernel *kernel) noexcept nogil:
     cdef kernel_data *k = <kernel_data *>kernel
     if k != NULL and count_down(&k.owners) == 0:
-        free(k.tables)
+        release(&k.j)
         free(k)
 
 

@@ -18,7 +18,7 @@ typedef double f64;
 typedef uint8_t u8;
 typedef int8_t i8;
 
-enum { ARENA = 1 << 21, ROOM = 64, OUTPUTS = 4096, TAPS = 80, PACKED_CHANNELS = 15, X2_CHANNELS = 8 };
+enum { ARENA = 1 << 21, ROOM = 64, OUTPUTS = 4096, TAPS = 80, PACKED_CHANNELS = 15, DOUBLED_CHANNELS = 8 };
 
 static const row_table *table;
 static int fused;
@@ -166,7 +166,7 @@ DEFINE_SUM_BYTES(i8, -128, 127)
 #define DEFINE_WANT(T, W)                                                                                   \
     static void want_h_##T(void *d, const void *s, const row_taps *t, int form)                             \
     {                                                                                                       \
-        const int fixed = form == FORM_FIXED || form == FORM_X2;                                            \
+        const int fixed = form == FORM_FIXED || form == FORM_DOUBLED;                                            \
         for (int64_t o = 0; o < t->m; o++)                                                                  \
             for (int64_t c = 0; c < t->inner; c++) {                                                        \
                 T x[TAPS] = { 0 };                                                                          \
@@ -464,7 +464,7 @@ static void check_h(int acc, int form, int taps, int64_t inner, int64_t m, doubl
 }
 
 /* A tile of whole factor 2, from output lo on, of a row of n inputs. */
-static void check_x2(int acc, int taps, int64_t inner, int64_t n, int64_t lo, int64_t m, int usual)
+static void check_doubled(int acc, int taps, int64_t inner, int64_t n, int64_t lo, int64_t m, int usual)
 {
     static const double linear[2][4] = { { 0.25, 0.75 }, { 0.75, 0.25 } };
     static const double cubic[2][4] = { { -9 / 256., 67 / 256., 225 / 256., -27 / 256. }, { -27 / 256., 225 / 256., 67 / 256., -9 / 256. } };
@@ -475,8 +475,8 @@ static void check_x2(int acc, int taps, int64_t inner, int64_t n, int64_t lo, in
     if (b - a < 2) return;
     for (int k = 0; k < taps; k++)
         for (int i = 0; i < 2; i++) inside[i][k] = usual ? (taps == 2 ? linear : cubic)[i][k] : weight();
-    row_taps t = { .m = m, .inner = inner, .taps_max = taps, .shift = (int32_t)(8 + below(7)), .inside_lo = a, .inside_hi = b,
-                   .inside_src = lo / 2 - src, .index = indexes, .weights = weights, .count = counts };
+    row_taps t = { .m = m, .inner = inner, .taps_max = taps, .shift = (int32_t)(8 + below(7)), .doubled_lo = a, .doubled_hi = b,
+                   .doubled_src = lo / 2 - src, .index = indexes, .weights = weights, .count = counts };
     for (int64_t o = 0; o < m; o++) {
         counts[o] = taps;
         for (int k = 0; k < taps; k++) {
@@ -487,9 +487,9 @@ static void check_x2(int acc, int taps, int64_t inner, int64_t n, int64_t lo, in
         }
     }
     t.n = last - src + 1;
-    say("h %s x2, %d taps, %lld to %lld from %lld of %lld channels, shift %d", accs[acc].name, taps, (long long)t.n, (long long)m,
+    say("h %s doubled, %d taps, %lld to %lld from %lld of %lld channels, shift %d", accs[acc].name, taps, (long long)t.n, (long long)m,
         (long long)lo, (long long)inner, t.shift);
-    check_h_taps(acc, FORM_X2, &t);
+    check_h_taps(acc, FORM_DOUBLED, &t);
 }
 
 static void check_h_all(int acc)
@@ -509,9 +509,9 @@ static void check_h_all(int acc)
                     if (table->h[acc][FORM_BOX]) check_h(acc, FORM_BOX, taps, inner, m, scales[s]);
                 }
             }
-            for (int k = 0; inner <= X2_CHANNELS && k < 4; k++) {
-                check_x2(acc, k % 2 ? 4 : 2, inner, m, 0, 2 * m, k < 2);
-                check_x2(acc, k % 2 ? 4 : 2, inner, 3 * m, 2 * m, 2 * m, k < 2);
+            for (int k = 0; inner <= DOUBLED_CHANNELS && k < 4; k++) {
+                check_doubled(acc, k % 2 ? 4 : 2, inner, m, 0, 2 * m, k < 2);
+                check_doubled(acc, k % 2 ? 4 : 2, inner, 3 * m, 2 * m, 2 * m, k < 2);
             }
         }
 }
@@ -741,15 +741,15 @@ static void check_copies(void)
             for (int how = 0; how < 8; how++) {
                 const int two = how & 1, aside = how >> 1 & 1;
                 const int64_t m = 2 * widths[i], size = sizes[c], bytes = m * size, shift = how & 4 ? 16 : 0;
-                const row_taps t = { .m = m, .n = m / 2, .inner = 1, .taps_max = 1, .index = indexes, .inside_hi = m / 2 };
+                const row_taps t = { .m = m, .n = m / 2, .inner = 1, .taps_max = 1, .index = indexes, .doubled_hi = m / 2 };
                 for (int64_t o = 0; o < m; o++) indexes[o] = (int32_t)(o / 2);
                 char *x = arena(0), *want = arena(1), *d[2] = { output(2, bytes, shift), output(3, bytes, shift) };
                 fill_bytes(x, m / 2 * size);
                 want_copy(want, x, &t, size);
-                table->copy_x2(d[0], two ? d[1] : 0, x, &t, size, aside ? arena(4) : 0,
+                table->copy_doubled(d[0], two ? d[1] : 0, x, &t, size, aside ? arena(4) : 0,
                                aside && whole_lines(d[0], two ? d[1] : 0, m * size));
                 for (int row = 0; row <= two; row++) {
-                    say("copy_x2, %lld of %lld bytes, row %d of %d, spare %d", (long long)m, (long long)size, row, two + 1, aside);
+                    say("copy_doubled, %lld of %lld bytes, row %d of %d, spare %d", (long long)m, (long long)size, row, two + 1, aside);
                     equal_u8(d[row], want, bytes);
                     guards(d[row], bytes);
                 }

@@ -1,7 +1,7 @@
 """Preparing a job: everything that is decided before samples are seen."""
 
-cdef bint may_keep(Prepared p, int64_t bytes_) except -1:
-    """Whether tables of so many bytes are kept; p has them on its account from then on."""
+cdef bint may_keep(job *j, int64_t bytes_) except -1:
+    """Whether tables of so many bytes are kept; the job has them on its account from then on."""
     if bytes_ < LARGE_TABLE:
         return True
     if bytes_ > TABLE_BYTES:
@@ -9,7 +9,7 @@ cdef bint may_keep(Prepared p, int64_t bytes_) except -1:
     if add_tables(bytes_) > TABLES_BYTES:
         add_tables(-bytes_)
         return False
-    p.large_tables = bytes_
+    j.large_tables = bytes_
     return True
 
 
@@ -135,23 +135,22 @@ cdef int set_ring(job *j) except -1:
         anew = 1 + (j.h.recipe.taps_max + ahead) * j.h.m // j.h.n
     if j.d.has_pass and ring:
         anew += j.d.recipe.taps_max * j.d.m // j.d.n * min64(j.band, j.h.m)
-    j.parts = max64(1, j.units // (PART_COST * anew))
+    j.most_parts = max64(1, j.units // (PART_COST * anew))
     return 0
 
 
-cdef int keep_tables(Prepared p, int64_t spare) except -1:
+cdef int keep_tables(job *j) except -1:
     """Make the tables that are kept: of D and H where they are short, and of all tiles where they are not too large."""
-    cdef job *j = &p.j
     cdef axis_job *axes[2]
     cdef int64_t t, k, at, bytes_ = 0, tables = table_of(j, j.tiles - 1) + 1
     cdef int64_t place[2]
-    cdef bint keep_w = not j.long_taps and tables < TABLE_BYTES and may_keep(p, tables * row_table_bytes(j, j.tile))
+    cdef bint keep_w = not j.long_taps and tables < TABLE_BYTES and may_keep(j, tables * row_table_bytes(j, j.tile))
     axes[0], axes[1] = &j.d, &j.h
     if not keep_w:
         j.repeat = 0
     for k in range(2):
         place[k] = -1
-        if axes[k].has_pass and axes[k].block >= axes[k].m:
+        if axes[k].has_pass and keeps_table(axes[k]):
             place[k] = bytes_
             bytes_ += axis_table_bytes(axes[k], axes[k].m)
     at = bytes_
@@ -159,12 +158,11 @@ cdef int keep_tables(Prepared p, int64_t spare) except -1:
         bytes_ += align64(tables * sizeof(row_taps)) + tables * row_table_bytes(j, j.tile)
     j.build_bytes = align64(8 * max64(taps_scratch(&j.d.recipe), max64(
         taps_scratch(&j.h.recipe), PART_SAMPLES if j.long_taps else taps_scratch(&j.w.recipe))))
-    p.tables = <char *>malloc(bytes_ + j.build_bytes + max64(spare, sizeof(job)) + 64)
-    if p.tables == NULL:
+    j.tables = <char *>malloc(bytes_ + j.build_bytes + 64)
+    if j.tables == NULL:
         raise MemoryError(f"no memory for tables of {bytes_} bytes")
-    cdef char *base = <char *>align64(<int64_t>p.tables)
+    cdef char *base = <char *>align64(<int64_t>j.tables)
     cdef double *build = <double *>(base + bytes_)
-    p.spare = base + bytes_ + j.build_bytes
     memset(build, 0, j.build_bytes)
     for k in range(2):
         if place[k] >= 0:
@@ -194,16 +192,13 @@ cdef int64_t longest_tile(const job *j) noexcept:
     return longest
 
 
-cdef int prepare_rows(Prepared p, int64_t spare=0) except -1:
-    """A job of rows: its ring, tiles, tables and scratch.  Once, whichever path takes it then."""
-    cdef job *j = &p.j
+cdef int prepare_rows(job *j) except -1:
+    """A job of rows: its ring, tiles, tables and scratch.  No path refuses after that; it may hand the rows on."""
     cdef run_state s
-    if p.tables != NULL:
-        return 0
     if j.other_rows == NULL:
         j.other_rows = sum_rows if j.plain_h else make_any
     set_ring(j)
-    keep_tables(p, spare)
+    keep_tables(j)
     if j.load != NULL and j.long_taps:
         j.line_bytes = align64(max64(PART_SAMPLES, 2 * j.inner) * j.stored)
     elif j.load != NULL:
@@ -224,6 +219,20 @@ cdef int prepare_rows(Prepared p, int64_t spare=0) except -1:
 cdef bint takes_first(const job *j) noexcept:
     """Whether the path takes the first tile; where its table is not kept, each run sees by itself."""
     return j.tile_taps == NULL or j.takes(&j.tile_taps[0])
+
+
+cdef inline void hand_on(job *j, path *to) noexcept:
+    """All rows are those that another path makes of no tile in particular."""
+    j.made_by, j.make_rows, j.takes, j.pair = to, j.other_rows, NULL, NULL
+
+
+cdef job *stage(Prepared p) except NULL:
+    """A prepared job as a part of another, which owns it from then on."""
+    cdef job *j = <job *>malloc(sizeof(job))
+    if j == NULL:
+        raise MemoryError("no memory for a job")
+    take_job(p, j)
+    return j
 
 
 def prepare(str dtype, int64_t sample, int64_t outer, int64_t inner, sizes, maps):
@@ -249,7 +258,8 @@ def prepare(str dtype, int64_t sample, int64_t outer, int64_t inner, sizes, maps
     j.streams = outer * j.d.m * j.h.m * j.w.m * inner * sample >= STREAM_BYTES
     for at in range(path_count):
         if paths[at].fits(j):
-            j.made_by, j.takes, j.pair = &paths[at], NULL, NULL
+            j.made_by = &paths[at]
             if j.made_by.prepare(p):
                 break
+            assert j.tables == NULL, j.made_by.name
     return p

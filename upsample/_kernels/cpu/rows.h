@@ -29,12 +29,12 @@ enum { ACC_F32, ACC_F64, ACC_U8, ACC_I8, ACC_COUNT };      /* the 8-bit scheme k
 
 /* How the taps of a row are laid out.  FIXED: every output has K (at most 4) taps,
  * positions clipped, one array per tap.  WIDE: `count` taps from `first`, weights
- * side by side.  BOX: as WIDE, unweighted and divided by the count.  X2: FIXED with
+ * side by side.  BOX: as WIDE, unweighted and divided by the count.  DOUBLED: FIXED with
  * whole factor 2 and constant weights inside. */
-enum { FORM_FIXED, FORM_WIDE, FORM_BOX, FORM_X2, FORM_COUNT };
+enum { FORM_FIXED, FORM_WIDE, FORM_BOX, FORM_DOUBLED, FORM_COUNT };
 
 /* How `pair` takes a tile: not at all, as whole factor 2, or by the windows and then only two rows at once. */
-enum { PAIR_NONE, PAIR_X2, PAIR_WINDOWS };
+enum { PAIR_NONE, PAIR_DOUBLED, PAIR_WINDOWS };
 
 /* Rows summed in one call; longer sums are continued by v_more.  Also the most rows that `group` makes at once. */
 #define ROW_GROUP 16
@@ -55,8 +55,8 @@ struct row_taps {
     int64_t m, n, inner;        /* outputs and inputs of the tile, channels */
     int64_t src;                /* first input of the tile on its axis */
     int32_t taps_max, shift;
-    int64_t inside_lo, inside_hi, inside_src;   /* X2: output pairs with the constant weights; pair j is centred on
-                                                   input j + inside_src */
+    int64_t doubled_lo, doubled_hi, doubled_src;   /* DOUBLED: output pairs with the constant weights; pair j is centred on
+                                                   input j + doubled_src */
     const int32_t *index;       /* FIXED: [taps_max][m], relative to src */
     const int32_t *first, *count;   /* WIDE, BOX: [m], relative to src */
     const void *weights;        /* FIXED: [taps_max][m]; WIDE: [m][taps_max] */
@@ -71,7 +71,7 @@ struct row_taps {
     int32_t ends_taps;
     int32_t pixel;              /* bytes, where pixels are copied by windows */
     int32_t holes;              /* of a whole plane: nothing comes to some of its pixels */
-    int32_t pair, edges;        /* PAIR_*; X2: windows at either end (rows_pair.h) */
+    int32_t pair, edges;        /* PAIR_*; DOUBLED: windows at either end (rows_pair.h) */
     const uint8_t *zip;
     int64_t thirds;             /* with three channels, vectors of the output from `edges` on that are sums inside */
 };
@@ -81,8 +81,8 @@ struct row_taps {
 typedef void (*load_fn)(void *acc, const void *src, int64_t n);
 typedef void (*store_fn)(void *dst, const void *acc, int64_t n);
 typedef void (*copy_fn)(void *dst, const void *src, const row_taps *t, int64_t size);
-/* `last` is the divisor of a box or the shift of integer weights. */
-typedef void (*v_fn)(void *dst, const void *const *rows, const void *w, int64_t n, int32_t taps, int32_t last);
+/* `divide` is the divisor of a box or the shift of integer weights. */
+typedef void (*v_fn)(void *dst, const void *const *rows, const void *w, int64_t n, int32_t taps, int32_t divide);
 /* The mean of two by two pixels, or with four rows (two of one plane, then two of the next) of two by two by two: rounded
  * once where box, else by the weights 1/2 of each pass.  With `lines` it is stored past the cache. */
 typedef void (*halve_fn)(void *dst, const void *const *rows, int32_t count, const row_taps *t, int box, int lines);
@@ -92,12 +92,21 @@ typedef void (*pair_fn)(void *d0, void *d1, void *fresh, const void *const *rows
                         const void *w0, const void *w1, void *spare, int lines);
 /* The W pass of `group_rows` rows, some of which may be the same. */
 typedef void (*group_fn)(void *const *dst, const void *const *src, const row_taps *t, void *scratch);
-/* `n` samples of `count` planes, `step` bytes apart, to pixels of PLANES channels, and back. */
-typedef void (*planes_in_fn)(void *pixels, const void *planes, int64_t step, int64_t n, int count);
-typedef void (*planes_out_fn)(void *planes, int64_t step, const void *pixels, int64_t n, int count);
+/* Sums along an axis with few inputs, whose outputs lie in runs of the same taps: those of each run. */
+#define RUNS 8
+typedef struct {
+    int64_t inputs, runs, taps_max;
+    const int64_t *first;
+    const int32_t *count;
+    const void *weights;
+} axis_runs;
+typedef void (*few_fn)(void *dst, const void *src, int64_t outer, int64_t inner, const axis_runs *a);
+/* `n` samples of `count` planes, `step` bytes apart, to pixels of PLANES channels, `apart` bytes from each other, and back. */
+typedef void (*planes_in_fn)(void *pixels, int64_t apart, const void *planes, int64_t step, int64_t n, int count);
+typedef void (*planes_out_fn)(void *planes, int64_t step, const void *pixels, int64_t apart, int64_t n, int count);
 /* The means of `rows` rows of n samples, `step` bytes apart: dst[r] = ((x0 + x1) + ... + x[n-1]) / n. */
 typedef void (*row_means_fn)(void *dst, const void *src, int64_t step, int64_t rows, int64_t n);
-typedef void (*v_end_fn)(void *dst, const void *acc, int64_t n, int32_t last);
+typedef void (*v_end_fn)(void *dst, const void *acc, int64_t n, int32_t divide);
 typedef void (*part_fn)(void *sum, const void *x, const void *w, int64_t taps, int64_t inner, int first);
 typedef void (*taps_fn)(const axis_recipe *a, int64_t lo, int64_t hi, int64_t *first, int32_t *count, void *w,
                         double *scratch);
@@ -133,11 +142,12 @@ typedef struct {
     /* planes of n samples, each of one input sample times the weights of W and H, where these are not NULL */
     void (*spread[2])(void *dst, int64_t to, const void *src, int64_t from, int64_t planes, int64_t n, const void *w,
                       const void *h);
+    few_fn few[2];
     planes_in_fn planes_in[4];    /* samples of 1, 2, 4 and 8 bytes */
     planes_out_fn planes_out[4];
     copy_fn copy;
     /* two rows, or with d1 NULL one */
-    void (*copy_x2)(void *d0, void *d1, const void *src, const row_taps *t, int64_t size, void *spare, int lines);
+    void (*copy_doubled)(void *d0, void *d1, const void *src, const row_taps *t, int64_t size, void *spare, int lines);
     int64_t (*pack_bytes)(int acc, int32_t taps_max, int64_t outputs);     /* memory that pack needs; 0: it is not for it */
     void (*pack)(row_taps *t, int acc, int form, char *memory);
     group_fn group[ACC_COUNT];  /* NULL where there is none */

@@ -21,13 +21,13 @@ cdef int64_t lay_out(const job *j, run_state *s, char *scratch) noexcept nogil:
     s.tags = <int64_t *>take(&arena, 8 * j.ring_d * j.ring_h)
     s.line = take(&arena, j.line_bytes * (j.group_rows if j.group != NULL else 1))
     s.group = take(&arena, j.group_bytes)
-    s.planes = take(&arena, min64(j.d.recipe.taps_max, ROW_GROUP) * j.row_bytes if (
+    s.h_sums = take(&arena, min64(j.d.recipe.taps_max, ROW_GROUP) * j.row_bytes if (
         j.d.has_pass and j.h.has_pass and not j.no_ring) else 0)
     s.sum = take(&arena, sums if j.h.recipe.taps_max > ROW_GROUP and not j.no_ring else 0)
     s.plane_sum = take(&arena, sums if j.d.recipe.taps_max > ROW_GROUP and not j.no_ring else 0)
     s.long_sum = take(&arena, j.inner * j.sum_size if j.long_taps else 0)
     s.finished = take(&arena, j.row_bytes if j.store != NULL else 0)
-    s.aside = take(&arena, 2 * align64(j.tile * j.inner * j.sample) + 64 if j.streams else 0)
+    s.spare_room = take(&arena, 2 * align64(j.tile * j.inner * j.sample) + 64 if j.streams else 0)
     s.d_table = s.h_table = s.w_table = NULL
     if has_no_table(&j.d):
         s.d_table = take(&arena, axis_table_bytes(&j.d, j.d.block))
@@ -48,7 +48,7 @@ cdef void may_stream(job *j) noexcept:
     cdef run_state s
     if j.tiles and not j.streams:       # else no rows were prepared
         j.streams = True
-        j.scratch_bytes = lay_out(j, &s, NULL)
+        j.scratch_bytes = max64(j.scratch_bytes, lay_out(j, &s, NULL))
 
 
 cdef inline int64_t table_of(const job *j, int64_t tile) noexcept nogil:
@@ -114,7 +114,7 @@ cdef inline void make_row(const job *j, run_state *s, char *row, int64_t z, int6
     if t.window != NULL:
         t.window(row, src, t)
     else:
-        j.level.h[j.acc][FORM_X2 if t.inside_hi > t.inside_lo else j.form](row, src, t)
+        j.level.h[j.acc][FORM_DOUBLED if t.doubled_hi > t.doubled_lo else j.form](row, src, t)
 
 
 cdef void make_long_row(const job *j, run_state *s, char *row, int64_t z, int64_t y) noexcept nogil:
@@ -141,18 +141,18 @@ cdef void make_long_row(const job *j, run_state *s, char *row, int64_t z, int64_
         row, total, j.inner, j.w.recipe.shift if j.w.weight_size else p.count)
 
 
-cdef void sum_h(const job *j, run_state *s, const axis_taps *t, int64_t z, int64_t y, char *dst, int64_t n,
-                bint stream) noexcept nogil:
+cdef void sum_h(const job *j, run_state *s, int64_t z, int64_t y, char *dst, int64_t n, bint stream) noexcept nogil:
     """The H pass: output row y of input plane z."""
     cdef const void *rows[ROW_GROUP]
+    cdef const axis_taps *t = &s.th
     cdef int64_t at = y - t.lo, first = t.first[at], k
-    cdef int32_t count = t.count[at], last = count if j.h.weight_size == 0 else j.h.recipe.shift, done, step
+    cdef int32_t count = t.count[at], divide = count if j.h.weight_size == 0 else j.h.recipe.shift, done, step
     cdef const char *w = t.weights + at * j.h.recipe.taps_max * j.h.weight_size
     cdef char *total
     if count <= ROW_GROUP:
         for k in range(count):
             rows[k] = w_row(j, s, z, clip(first + k, j.h.n))
-        (j.level.stream[j.acc] if stream else j.h.ops.whole)(dst, rows, w, n, count, last)
+        (j.level.stream[j.acc] if stream else j.h.ops.whole)(dst, rows, w, n, count, divide)
         return
     total = s.sum
     done = 0
@@ -160,17 +160,17 @@ cdef void sum_h(const job *j, run_state *s, const axis_taps *t, int64_t z, int64
         step = min(count - done, ROW_GROUP)
         for k in range(step):
             rows[k] = w_row(j, s, z, clip(first + done + k, j.h.n))
-        (j.h.ops.begin if done == 0 else j.h.ops.more)(total, rows, w + done * j.h.weight_size, n, step, last)
+        (j.h.ops.begin if done == 0 else j.h.ops.more)(total, rows, w + done * j.h.weight_size, n, step, divide)
         done += step
-    j.h.ops.end(dst, total, n, last)
+    j.h.ops.end(dst, total, n, divide)
 
 
 cdef inline void finish_row(const job *j, run_state *s, char *row, char *target, int64_t n) noexcept nogil:
     """A row of sums, stored in its dtype, and streamed where it is streamed."""
     if j.store != NULL:
-        j.store(s.through if s.through != NULL else row, target, n)
-    if s.through != NULL:
-        j.level.stream_row(row, s.through, n * j.sample)
+        j.store(s.spare if s.spare != NULL else row, target, n)
+    if s.spare != NULL:
+        j.level.stream_row(row, s.spare, n * j.sample)
 
 
 cdef inline bint same_rows(const axis_taps *t, int64_t y, int64_t stop) noexcept nogil:
@@ -178,30 +178,40 @@ cdef inline bint same_rows(const axis_taps *t, int64_t y, int64_t stop) noexcept
     return y + 1 < stop and t.first[y + 1 - t.lo] == t.first[y - t.lo]
 
 
-cdef void sum_d(const job *j, run_state *s, const axis_taps *td, const axis_taps *th, int64_t d, int64_t y,
-                char *dst, int64_t n, bint stream) noexcept nogil:
+cdef void sum_d(const job *j, run_state *s, int64_t d, int64_t y, char *dst, int64_t n, bint stream) noexcept nogil:
     """The D pass: output row (d, y), from rows that went through the H pass where there is one."""
     cdef const void *rows[ROW_GROUP]
-    cdef int64_t at = d - td.lo, first = td.first[at], k
-    cdef int32_t count = td.count[at], last = count if j.d.weight_size == 0 else j.d.recipe.shift, done = 0, step
-    cdef const char *w = td.weights + at * j.d.recipe.taps_max * j.d.weight_size
+    cdef const axis_taps *t = &s.td
+    cdef int64_t at = d - t.lo, first = t.first[at], k
+    cdef int32_t count = t.count[at], divide = count if j.d.weight_size == 0 else j.d.recipe.shift, done = 0, step
+    cdef const char *w = t.weights + at * j.d.recipe.taps_max * j.d.weight_size
     cdef char *total = s.plane_sum
     cdef char *row
     while done < count or done == 0:
         step = min(count - done, ROW_GROUP)
         for k in range(step):
             if j.h.has_pass:
-                row = s.planes + k * j.row_bytes
-                sum_h(j, s, th, clip(first + done + k, j.d.n), y, row, n, False)
+                row = s.h_sums + k * j.row_bytes
+                sum_h(j, s, clip(first + done + k, j.d.n), y, row, n, False)
                 rows[k] = row
             else:
                 rows[k] = w_row(j, s, clip(first + done + k, j.d.n), y)
         if count <= ROW_GROUP:
-            (j.level.stream[j.acc] if stream else j.d.ops.whole)(dst, rows, w, n, count, last)
+            (j.level.stream[j.acc] if stream else j.d.ops.whole)(dst, rows, w, n, count, divide)
             return
-        (j.d.ops.begin if done == 0 else j.d.ops.more)(total, rows, w + done * j.d.weight_size, n, step, last)
+        (j.d.ops.begin if done == 0 else j.d.ops.more)(total, rows, w + done * j.d.weight_size, n, step, divide)
         done += step
-    j.d.ops.end(dst, total, n, last)
+    j.d.ops.end(dst, total, n, divide)
+
+
+cdef inline void sum_row(const job *j, run_state *s, int64_t d, int64_t y, char *dst, int64_t n) noexcept nogil:
+    """Output row (d, y), by the passes that there are, not yet stored."""
+    if j.d.has_pass:
+        sum_d(j, s, d, y, dst, n, s.direct)
+    elif j.h.has_pass:
+        sum_h(j, s, d, y, dst, n, s.direct)
+    else:
+        make_row(j, s, dst, d, y)
 
 
 cdef inline bint whole_lines(const job *j, const char *out, const strides3 *so) noexcept nogil:
@@ -252,7 +262,7 @@ cdef void run_rows(const job *j, const char *x, const strides3 *sx, char *out, c
     s.sx, s.so, s.td, s.th = sx, so, j.d.whole, j.h.whole
     s.direct = so.stream and j.direct
     s.lines = so.stream and whole_lines(j, out, so)
-    s.through = s.aside if so.stream and not s.direct else NULL
+    s.spare = s.spare_room if so.stream and not s.direct else NULL
     while unit < unit_hi:
         # a new (tile, outer): the ring holds nothing of it
         s.x = x + o * sx.outer

@@ -303,8 +303,8 @@ static void copy_plane(void *d, const void *s, const row_taps *t, int lines)
     else copy_plane_any(d, s, t, 1, 0, 0);
 }
 
-/* Tables for a plane of t->m outputs by t->index (-1: nothing comes there), of pixels of `size` bytes; 0 where some vector's bytes lie in more than two
- * places. */
+/* Tables for a plane of t->m outputs by t->index (-1: nothing comes there), of pixels of `size` bytes; 0 where the bytes of
+ * some vector lie in more than two places. */
 static int pack_plane(row_taps *t, int64_t size, char *memory)
 {
     const int64_t bytes = t->m * size, in = t->n * size, blocks = (bytes + BVL - 1) / BVL, most = i64max(0, in - BVL);

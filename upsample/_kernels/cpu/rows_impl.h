@@ -249,11 +249,11 @@ DEFINE_STORE(f16, uint16_t, f32, f32_to_half(x))
         }                                                                                                   \
     }                                                                                                       \
     /* Interior outputs of whole factor 2: even and odd sums over contiguous input, then interleaved. */    \
-    static void h_x2_##T(void *restrict d_, const void *restrict s_, const row_taps *t)                     \
+    static void h_doubled_##T(void *restrict d_, const void *restrict s_, const row_taps *t)                     \
     {                                                                                                       \
         T *restrict d = d_;                                                                                 \
         const T *restrict s = s_;                                                                           \
-        int64_t C = t->inner, lo = t->inside_lo, hi = t->inside_hi, m = t->m;                               \
+        int64_t C = t->inner, lo = t->doubled_lo, hi = t->doubled_hi, m = t->m;                               \
         const T *w = t->weights;                                                                            \
         T even[SPAN], odd[SPAN];                                                                            \
         h_edge_##T(d, s, t, 0, 2 * lo);                                                                     \
@@ -261,7 +261,7 @@ DEFINE_STORE(f16, uint16_t, f32, f32_to_half(x))
         int64_t step = SPAN / C;                                                                            \
         for (int64_t j = lo; j < hi; j += step) {                                                           \
             int64_t pixels = i64min(step, hi - j), n = pixels * C, e = 2 * lo, f = 2 * lo + 1;              \
-            const T *restrict x = s + (j + t->inside_src) * C;                                                                \
+            const T *restrict x = s + (j + t->doubled_src) * C;                                                                \
             if (t->taps_max == 2) {                                                                         \
                 T a0 = w[e], a1 = w[m + e], b0 = w[f], b1 = w[m + f];                                       \
                 for (int64_t i = 0; i < n; i++) {                                                           \
@@ -368,11 +368,11 @@ DEFINE_LONG_BYTES(i8)
 
 #define DEFINE_V_FLOAT(T)                                                                                   \
     static void v_more_##T(void *restrict d_, const void *const *rows, const void *w_, int64_t n, int32_t taps, \
-                           int32_t last)                                                                    \
+                           int32_t divide)                                                                    \
     {                                                                                                       \
         T *restrict d = d_;                                                                                 \
         const T *w = w_;                                                                                    \
-        (void)last;                                                                                         \
+        (void)divide;                                                                                         \
         for (int64_t at = 0; at < n; at += SPAN) {                                                          \
             int64_t len = i64min(SPAN, n - at);                                                             \
             for (int32_t k = 0; k < taps; k++) {                                                            \
@@ -383,7 +383,7 @@ DEFINE_LONG_BYTES(i8)
         }                                                                                                   \
     }                                                                                                       \
     static void v_sum_##T(void *restrict d_, const void *const *rows, const void *w_, int64_t n, int32_t taps, \
-                          int32_t last)                                                                     \
+                          int32_t divide)                                                                     \
     {                                                                                                       \
         T *restrict d = d_;                                                                                 \
         const T *w = w_;                                                                                    \
@@ -412,19 +412,19 @@ DEFINE_LONG_BYTES(i8)
             for (int64_t i = at; i < at + len; i++)                                                         \
                 d[i] = ONE_SUM4(T, x0[i], w0, x1[i], w1, x2[i], w2, x3[i], w3);                             \
             for (int32_t k = 4; k < taps; k++) rest[k - 4] = (const T *)rows[k] + at;                       \
-            v_more_##T(d + at, rest, w + 4, len, taps - 4, last);                                           \
+            v_more_##T(d + at, rest, w + 4, len, taps - 4, divide);                                           \
         }                                                                                                   \
     }                                                                                                       \
-    static void v_end_##T(void *restrict d, const void *restrict acc, int64_t n, int32_t last)              \
+    static void v_end_##T(void *restrict d, const void *restrict acc, int64_t n, int32_t divide)              \
     {                                                                                                       \
-        (void)last;                                                                                         \
+        (void)divide;                                                                                         \
         if (d != acc) memcpy(d, acc, (size_t)n * sizeof(T));                                                \
     }                                                                                                       \
     static void v_box_more_##T(void *restrict d_, const void *const *rows, const void *w, int64_t n, int32_t taps, \
-                               int32_t last)                                                                \
+                               int32_t divide)                                                                \
     {                                                                                                       \
         T *restrict d = d_;                                                                                 \
-        (void)w; (void)last;                                                                                \
+        (void)w; (void)divide;                                                                                \
         for (int64_t at = 0; at < n; at += SPAN) {                                                          \
             int64_t len = i64min(SPAN, n - at);                                                             \
             for (int32_t k = 0; k < taps; k++) {                                                            \
@@ -434,28 +434,28 @@ DEFINE_LONG_BYTES(i8)
         }                                                                                                   \
     }                                                                                                       \
     static void v_box_begin_##T(void *restrict d, const void *const *rows, const void *w, int64_t n, int32_t taps, \
-                                int32_t last)                                                               \
+                                int32_t divide)                                                               \
     {                                                                                                       \
         memcpy(d, rows[0], (size_t)n * sizeof(T));                                                          \
-        v_box_more_##T(d, rows + 1, w, n, taps - 1, last);                                                  \
+        v_box_more_##T(d, rows + 1, w, n, taps - 1, divide);                                                  \
     }                                                                                                       \
-    static void v_box_end_##T(void *d_, const void *acc_, int64_t n, int32_t last)                          \
+    static void v_box_end_##T(void *d_, const void *acc_, int64_t n, int32_t divide)                          \
     {                                                                                                       \
-        T *d = d_, by = (T)last;                                                                            \
+        T *d = d_, by = (T)divide;                                                                            \
         const T *acc = acc_;                                                                                \
         for (int64_t i = 0; i < n; i++) d[i] = acc[i] / by;                                                 \
     }                                                                                                       \
     static void v_box_##T(void *restrict d_, const void *const *rows, const void *w, int64_t n, int32_t taps, \
-                          int32_t last)                                                                     \
+                          int32_t divide)                                                                     \
     {                                                                                                       \
-        T *restrict d = d_, by = (T)last;                                                                   \
+        T *restrict d = d_, by = (T)divide;                                                                   \
         if (taps == 2) {                                                                                    \
             const T *restrict x0 = rows[0], *restrict x1 = rows[1];                                         \
             for (int64_t i = 0; i < n; i++) d[i] = (x0[i] + x1[i]) / by;                                    \
             return;                                                                                         \
         }                                                                                                   \
-        v_box_begin_##T(d, rows, w, n, taps, last);                                                         \
-        v_box_end_##T(d, d, n, last);                                                                       \
+        v_box_begin_##T(d, rows, w, n, taps, divide);                                                         \
+        v_box_end_##T(d, d, n, divide);                                                                       \
     }
 DEFINE_V_FLOAT(f32)
 DEFINE_V_FLOAT(f64)
@@ -569,11 +569,11 @@ DEFINE_SPREAD(f64)
         else if (t->inner == 4) h_bytes_wide_##T(d, s, t, 4);                                               \
         else h_bytes_wide_##T(d, s, t, t->inner);                                                           \
     }                                                                                                       \
-    static void h_x2_##T(void *restrict d_, const void *restrict s_, const row_taps *t)                     \
+    static void h_doubled_##T(void *restrict d_, const void *restrict s_, const row_taps *t)                     \
     {                                                                                                       \
         T *restrict d = d_;                                                                                 \
         const T *restrict s = s_;                                                                           \
-        int64_t C = t->inner, lo = t->inside_lo, hi = t->inside_hi, m = t->m;                               \
+        int64_t C = t->inner, lo = t->doubled_lo, hi = t->doubled_hi, m = t->m;                               \
         const int16_t *w = t->weights;                                                                      \
         int32_t p = t->shift, half = 1 << p >> 1;                                                           \
         T even[SPAN], odd[SPAN];                                                                            \
@@ -582,7 +582,7 @@ DEFINE_SPREAD(f64)
         int64_t step = SPAN / C;                                                                            \
         for (int64_t j = lo; j < hi; j += step) {                                                           \
             int64_t pixels = i64min(step, hi - j), n = pixels * C, e = 2 * lo, f = 2 * lo + 1;              \
-            const T *restrict x = s + (j + t->inside_src) * C;                                                                \
+            const T *restrict x = s + (j + t->doubled_src) * C;                                                                \
             if (t->taps_max == 2) {                                                                         \
                 int32_t a0 = w[e], a1 = w[m + e], b0 = w[f], b1 = w[m + f];                                 \
                 for (int64_t i = 0; i < n; i++) {                                                           \
@@ -601,11 +601,11 @@ DEFINE_SPREAD(f64)
         }                                                                                                   \
     }                                                                                                       \
     static void v_more_##T(void *restrict acc, const void *const *rows, const void *w_, int64_t n, int32_t taps, \
-                           int32_t last)                                                                    \
+                           int32_t divide)                                                                    \
     {                                                                                                       \
         int32_t *restrict a = acc;                                                                          \
         const int16_t *w = w_;                                                                              \
-        (void)last;                                                                                         \
+        (void)divide;                                                                                         \
         for (int64_t at = 0; at < n; at += SPAN) {                                                          \
             int64_t len = i64min(SPAN, n - at);                                                             \
             for (int32_t k = 0; k < taps; k++) {                                                            \
@@ -615,42 +615,42 @@ DEFINE_SPREAD(f64)
             }                                                                                               \
         }                                                                                                   \
     }                                                                                                       \
-    static void v_begin_##T(void *acc, const void *const *rows, const void *w, int64_t n, int32_t taps, int32_t last) \
+    static void v_begin_##T(void *acc, const void *const *rows, const void *w, int64_t n, int32_t taps, int32_t divide) \
     {                                                                                                       \
-        int32_t *a = acc, half = 1 << last >> 1;                                                            \
+        int32_t *a = acc, half = 1 << divide >> 1;                                                            \
         for (int64_t i = 0; i < n; i++) a[i] = half;                                                        \
-        v_more_##T(acc, rows, w, n, taps, last);                                                            \
+        v_more_##T(acc, rows, w, n, taps, divide);                                                            \
     }                                                                                                       \
-    static void v_end_##T(void *restrict d_, const void *restrict acc, int64_t n, int32_t last)             \
+    static void v_end_##T(void *restrict d_, const void *restrict acc, int64_t n, int32_t divide)             \
     {                                                                                                       \
         T *restrict d = d_;                                                                                 \
         const int32_t *restrict a = acc;                                                                    \
-        for (int64_t i = 0; i < n; i++) d[i] = FINISH_##T(a[i], last);                                      \
+        for (int64_t i = 0; i < n; i++) d[i] = FINISH_##T(a[i], divide);                                      \
     }                                                                                                       \
     static void v_sum_##T(void *restrict d_, const void *const *rows, const void *w_, int64_t n, int32_t taps, \
-                          int32_t last)                                                                     \
+                          int32_t divide)                                                                     \
     {                                                                                                       \
         T *restrict d = d_;                                                                                 \
         const int16_t *w = w_;                                                                              \
-        int32_t half = 1 << last >> 1;                                                                      \
+        int32_t half = 1 << divide >> 1;                                                                      \
         if (taps == 1 || taps == 2) {                                                                       \
             const T *restrict x0 = rows[0], *restrict x1 = rows[taps - 1];                                  \
             int32_t w0 = w[0], w1 = taps == 2 ? w[1] : 0;                                                   \
-            for (int64_t i = 0; i < n; i++) d[i] = FINISH_##T(half + w0 * x0[i] + w1 * x1[i], last);        \
+            for (int64_t i = 0; i < n; i++) d[i] = FINISH_##T(half + w0 * x0[i] + w1 * x1[i], divide);        \
         } else if (taps == 3 || taps == 4) {                                                                \
             const T *restrict x0 = rows[0], *restrict x1 = rows[1], *restrict x2 = rows[2],                 \
                     *restrict x3 = rows[taps - 1];                                                          \
             int32_t w0 = w[0], w1 = w[1], w2 = w[2], w3 = taps == 4 ? w[3] : 0;                             \
             for (int64_t i = 0; i < n; i++)                                                                 \
-                d[i] = FINISH_##T(half + w0 * x0[i] + w1 * x1[i] + w2 * x2[i] + w3 * x3[i], last);          \
+                d[i] = FINISH_##T(half + w0 * x0[i] + w1 * x1[i] + w2 * x2[i] + w3 * x3[i], divide);          \
         } else                                                                                              \
             for (int64_t at = 0; at < n; at += SPAN) {                                                      \
                 int64_t len = i64min(SPAN, n - at);                                                         \
                 int32_t a[SPAN];                                                                            \
                 const void *part[ROW_GROUP];                                                                \
                 for (int32_t k = 0; k < taps; k++) part[k] = (const T *)rows[k] + at;                       \
-                v_begin_##T(a, part, w, len, taps, last);                                                   \
-                v_end_##T(d + at, a, len, last);                                                            \
+                v_begin_##T(a, part, w, len, taps, divide);                                                   \
+                v_end_##T(d + at, a, len, divide);                                                            \
             }                                                                                               \
     }
 DEFINE_BYTES(u8)
@@ -667,7 +667,7 @@ DEFINE_BYTES(i8)
 #include "rows_group.h"
 #include "rows_pack.h"
 #define V_BYTES_WHOLE(T) v_window_##T
-#define H_X2(T) h_pair_##T
+#define H_DOUBLED(T) h_pair_##T
 #define SQUARE(T) square_##T
 #define PIXELS(T) pixels_##T
 #define PACK pack_tables
@@ -692,7 +692,7 @@ static int64_t no_copy_bytes(int64_t outputs, int64_t size) { (void)outputs; (vo
 #define COPY_BYTES_NEEDED no_copy_bytes
 #define PACK_COPY 0
 #define V_BYTES_WHOLE(T) v_sum_##T
-#define H_X2(T) h_x2_##T
+#define H_DOUBLED(T) h_doubled_##T
 #define SQUARE(T) v_square_##T
 #define PIXELS(T) v_pixels_##T
 #define V_WHOLE_f32 v_sum_f32
@@ -730,7 +730,7 @@ static void copy_row(void *restrict d_, const void *restrict s_, const row_taps 
 }
 
 #if defined(ROWS_VECTORS)
-#define COPY_X2 double_row
+#define COPY_DOUBLED double_row
 #else
 #define DOUBLE_AS(T)                                                                                        \
     do {                                                                                                    \
@@ -743,7 +743,7 @@ static void copy_row(void *restrict d_, const void *restrict s_, const row_taps 
     } while (0)
 
 /* Every pixel of the row twice, and the row twice where d1 is not NULL. */
-static void copy_row_x2(void *d0, void *d1, const void *src, const row_taps *t, int64_t size, void *spare, int lines)
+static void copy_row_doubled(void *d0, void *d1, const void *src, const row_taps *t, int64_t size, void *spare, int lines)
 {
     char *restrict d = d0;
     const char *restrict s = src;
@@ -759,7 +759,7 @@ static void copy_row_x2(void *d0, void *d1, const void *src, const row_taps *t, 
     }
     if (d1) memcpy(d1, d0, (size_t)(m * size));
 }
-#define COPY_X2 copy_row_x2
+#define COPY_DOUBLED copy_row_doubled
 #endif
 
 /* ---- the table ---------------------------------------------------------- */
@@ -778,8 +778,8 @@ static const row_table table = {
     .store = { { store_f32_f32, store_f32_f64 }, { 0, store_f64_f64 }, { store_f16_f32, store_f16_f64 },
                { store_bf16_f32, store_bf16_f64 }, { store_u8_f32, store_u8_f64 }, { store_i8_f32, store_i8_f64 },
                { store_u16_f32, store_u16_f64 }, { store_i16_f32, store_i16_f64 } },
-    .h = { { h_fixed_f32, H_WIDE_f32, h_box_f32, H_X2(f32) }, { h_fixed_f64, h_wide_f64, h_box_f64, H_X2(f64) },
-           { h_fixed_u8, h_wide_u8, 0, H_X2(u8) }, { h_fixed_i8, h_wide_i8, 0, h_x2_i8 } },
+    .h = { { h_fixed_f32, H_WIDE_f32, h_box_f32, H_DOUBLED(f32) }, { h_fixed_f64, h_wide_f64, h_box_f64, H_DOUBLED(f64) },
+           { h_fixed_u8, h_wide_u8, 0, H_DOUBLED(u8) }, { h_fixed_i8, h_wide_i8, 0, h_doubled_i8 } },
     .v = { V_FLOAT(f32), V_FLOAT(f64), V_BYTES(u8), V_BYTES(i8) },
     .square = { SQUARE(f32), SQUARE(f64) },
     .pixels = { PIXELS(f32), PIXELS(f64) },
@@ -802,10 +802,11 @@ static const row_table table = {
     .part_end = { { v_end_f32, v_box_end_f32 }, { v_end_f64, v_box_end_f64 }, { long_end_u8, 0 }, { long_end_i8, 0 } },
     .row_means = { row_means_f32, row_means_f64 },
     .spread = { spread_f32, spread_f64 },
+    .few = { few_f32, few_f64 },
     .planes_in = { planes_in_uint8_t, planes_in_uint16_t, planes_in_uint32_t, planes_in_uint64_t },
     .planes_out = { planes_out_uint8_t, planes_out_uint16_t, planes_out_uint32_t, planes_out_uint64_t },
     .copy = copy_row,
-    .copy_x2 = COPY_X2,
+    .copy_doubled = COPY_DOUBLED,
     .pack_bytes = window_bytes_needed,
     .pack = PACK,
     .copy_bytes = COPY_BYTES_NEEDED,

@@ -157,3 +157,20 @@ DEFINE_ROW_MEANS(f64, __m256d, pd, 2)
 DEFINE_ROW_MEANS(f32)
 DEFINE_ROW_MEANS(f64)
 #endif
+
+/* ---- sums of few inputs ---------------------------------------------------------- */
+
+#define DEFINE_FEW(T)                                                                                       \
+    static void few_##T(void *dst, const void *src, int64_t outer, int64_t inner, const axis_runs *a)         \
+    {                                                                                                       \
+        T *restrict d = dst;                                                                                \
+        for (int64_t i = 0; i < outer; i++)                                                                 \
+            for (int64_t r = 0; r < a->runs; r++, d += inner) {                                             \
+                const T *restrict x = (const T *)src + (i * a->inputs + a->first[r]) * inner;               \
+                const T *restrict w = (const T *)a->weights + r * a->taps_max;                              \
+                if (inner == 1) *d = wide_sum_##T(x, w, a->count[r], 1);                                    \
+                else wide_channels_##T(d, x, w, a->count[r], inner, inner);                                 \
+            }                                                                                               \
+    }
+DEFINE_FEW(f32)
+DEFINE_FEW(f64)

@@ -7,15 +7,15 @@
 
 static void pack_tables(row_taps *t, int acc, int form, char *memory)
 {
-    if (form == FORM_X2 && t->inner <= PAIR_CHANNELS) {
+    if (form == FORM_DOUBLED && t->inner <= PAIR_CHANNELS) {
         if (acc == ACC_F32) pack_pair_f32(t, memory);
 #if VL == 16
         else if (acc == ACC_F64) pack_pair_f64(t, memory);
 #endif
         else if (acc == ACC_U8) pack_pair_u8(t, memory);
     }
-    if (t->pair || acc == ACC_F64) return;
-    if (form == FORM_X2) form = FORM_FIXED;
+    if (t->pair || (acc == ACC_F64 && form == FORM_DOUBLED)) return;
+    if (form == FORM_DOUBLED) form = FORM_FIXED;
     if (acc == ACC_F32) pack_half(t, form, memory);
     if (!t->window) window_pack(t, acc, form, memory);
 }

@@ -106,44 +106,13 @@ INLINE void samples_stream_f32(int dtype, char *p, vf lo, vf hi)
 
 /* ---- the sweep, in float32 and, where lanes of 64 bits can be picked at will, in float64 ---- */
 
-#define XT float
-#define XV vf
-#define XI vi
-#define XL VL
-#define XACC ACC_F32
-#define XDTYPE DTYPE_F32
-#define X(name) name##_f32
-#define X_LOAD V_LOAD
-#define X_STORE V_STORE
-#define X_STREAM V_STREAM
-#define X_FMA V_FMA
-#define X_MUL V_MUL
-#define X_SPLAT SPLAT
-#define X_INDEX V_INDEX
-#define X_PERMUTE V_PERMUTE
-#define X_PERMUTE2 V_PERMUTE2
-#if VL == 8
-#define X_UNPACK
-#endif
+#define ROWS_TYPE 32
+#include "rows_type.h"
 #include "rows_pair_sums.h"
 
 #if VL == 16
-#define XT double
-#define XV __m512d
-#define XI __m512i
-#define XL 8
-#define XACC ACC_F64
-#define XDTYPE DTYPE_F64
-#define X(name) name##_f64
-#define X_LOAD(p) _mm512_loadu_pd(p)
-#define X_STORE(p, x) _mm512_storeu_pd(p, x)
-#define X_STREAM(p, x) _mm512_stream_pd(p, x)
-#define X_FMA(a, b, c) _mm512_fmadd_pd(a, b, c)
-#define X_MUL(a, b) _mm512_mul_pd(a, b)
-#define X_SPLAT(v) _mm512_set1_pd(v)
-#define X_INDEX(p) _mm512_cvtepu8_epi64(_mm_loadl_epi64((const __m128i *)(p)))
-#define X_PERMUTE(i, a) _mm512_permutexvar_pd(i, a)
-#define X_PERMUTE2(i, a, b) _mm512_permutex2var_pd(a, i, b)
+#define ROWS_TYPE 64
+#include "rows_type.h"
 INLINE __m512d samples_in_f64(int dtype, const char *p) { (void)dtype; return X_LOAD((const double *)p); }
 INLINE void samples_out_f64(int dtype, char *p, __m512d x, int stream)
 {
@@ -178,7 +147,7 @@ DEFINE_PAIRS(f64, f64, DTYPE_F64)
 #define DEFINE_H_PAIR(T)                                                                                    \
     static void h_pair_##T(void *d, const void *s, const row_taps *t)                                       \
     {                                                                                                       \
-        if (t->pair != PAIR_X2) h_x2_##T(d, s, t);                                                          \
+        if (t->pair != PAIR_DOUBLED) h_doubled_##T(d, s, t);                                                          \
         else if (t->taps_max == 2) pair_##T##_2(d, 0, 0, 0, s, t, 0, 0, 0, 0);                              \
         else pair_##T##_4(d, 0, 0, 0, s, t, 0, 0, 0, 0);                                                    \
     }
@@ -186,7 +155,7 @@ DEFINE_H_PAIR(f32)
 #if VL == 16
 DEFINE_H_PAIR(f64)
 #else
-#define h_pair_f64 h_x2_f64
+#define h_pair_f64 h_doubled_f64
 #endif
 
 /* ---- uint8, in bytes -------------------------------------------------------
@@ -270,11 +239,11 @@ INLINE void pair_u8_sums(uint8_t *const *out, const uint8_t *fresh, const void *
 INLINE void pair_u8(void *d0, void *d1, void *fresh_, const void *const *rows, const void *src, const row_taps *t,
                     uint8_t *spare, int lines, int K)
 {
-    const int64_t C = t->inner, P = BVL / C, lo = t->inside_lo, hi = t->inside_hi - (BVL % C != 0), m = t->m, bytes = m * C;
+    const int64_t C = t->inner, P = BVL / C, lo = t->doubled_lo, hi = t->doubled_hi - (BVL % C != 0), m = t->m, bytes = m * C;
     const int perfect = spare && lines;
     uint8_t *const out[2] = { spare && !perfect ? spare : d0, spare && !perfect ? spare + second_row(bytes) : d1 };
     uint8_t *restrict fresh = d1 ? fresh_ : spare ? spare : d0;
-    const uint8_t *x = (const uint8_t *)src + t->inside_src * C;
+    const uint8_t *x = (const uint8_t *)src + t->doubled_src * C;
     const BV zip_lo = BV_LOAD(t->zip), zip_hi = BV_LOAD(t->zip + BVL);
     h_bytes_range_u8(fresh, src, t, 0, 2 * lo);
     for (int64_t j = lo;; j = i64min(j + P, hi - P)) {     /* the last block overlaps the one before */
@@ -305,7 +274,7 @@ DEFINE_H_PAIR(u8)
 
 static void pack_pair_u8(row_taps *t, char *memory)
 {
-    const int64_t C = t->inner, P = BVL / C, lo = t->inside_lo, hi = t->inside_hi - (BVL % C != 0);
+    const int64_t C = t->inner, P = BVL / C, lo = t->doubled_lo, hi = t->doubled_hi - (BVL % C != 0);
     const int16_t *w = (const int16_t *)t->weights + 2 * lo;
     const int K = t->taps_max;
     uint8_t *zip = (uint8_t *)memory;
@@ -317,5 +286,5 @@ static void pack_pair_u8(row_taps *t, char *memory)
             zip[half * BVL + v] = (uint8_t)((q % 2 * BVL + q / 2 * C + v % C) & (2 * BVL - 1));
         }
     t->zip = zip;
-    t->pair = PAIR_X2;
+    t->pair = PAIR_DOUBLED;
 }

@@ -1,9 +1,4 @@
-/* The sweep of rows_pair.h for one type of sums.
- *
- * Included once per type, with XT (the type), XV and XI (vectors of it and of its lane
- * numbers), XL (lanes), XACC, XDTYPE, X(name) and the operations X_* defined; it undefines
- * them.
- */
+/* The sweep of rows_pair.h for one type of sums; included once per type, after rows_type.h. */
 
 typedef struct {
     char *out[2];               /* out[1] is NULL for the W pass alone */
@@ -50,7 +45,7 @@ INLINE void X(pair_window)(const X(pair_rows) *r, int dtype, int K, int rows, co
 /* Pixels of even and odd in turn: samples [0, XL) and from the whole pixels' XL / C * C on. */
 INLINE void X(interleave_pixels)(int C, XI zip_lo, XI zip_hi, XV even, XV odd, XV *lo, XV *hi)
 {
-#if defined(X_UNPACK)
+#if VL == 8
     if (C == 1) {
         XV a = _mm256_unpacklo_ps(even, odd), b = _mm256_unpackhi_ps(even, odd);
         *lo = _mm256_permute2f128_ps(a, b, 0x20);
@@ -65,7 +60,7 @@ INLINE void X(interleave_pixels)(int C, XI zip_lo, XI zip_hi, XV even, XV odd, X
 
 INLINE void X(even_odd_weights)(const row_taps *t, int K, XV *w)
 {
-    const XT *table = (const XT *)t->weights + 2 * t->inside_lo;
+    const XT *table = (const XT *)t->weights + 2 * t->doubled_lo;
     for (int k = 0; k < K; k++) {
         w[k] = X_SPLAT(table[k * t->m]);
         w[4 + k] = X_SPLAT(table[k * t->m + 1]);
@@ -94,7 +89,7 @@ INLINE int64_t X(pair_blocks)(const X(pair_rows) *r, const row_taps *t, int dtyp
 {
     const int S = SAMPLE_BYTES(dtype);
     const int64_t P = XL / C;
-    const char *x = r->src + t->inside_src * C * S;
+    const char *x = r->src + t->doubled_src * C * S;
     XV w[8];
     X(even_odd_weights)(t, K, w);
     const XI zip_lo = X_INDEX(t->zip), zip_hi = X_INDEX(t->zip + XL);
@@ -172,7 +167,7 @@ INLINE void X(pair_thirds)(const X(pair_rows) *r, const row_taps *t, int dtype, 
     const int S = SAMPLE_BYTES(dtype);
     const int64_t total = t->m * 3, bytes = total * S;
     const int perfect = spare && dtype == XDTYPE && lines;
-    const char *x = r->src + t->inside_src * 3 * S;
+    const char *x = r->src + t->doubled_src * 3 * S;
     X(pair_rows) aside = *r;
     XV w[8];
     X(even_odd_weights)(t, K, w);
@@ -241,13 +236,13 @@ INLINE void X(pair)(void *d0, void *d1, void *fresh, const void *const *rows, co
 static void X(pack_pair)(row_taps *t, char *memory)
 {
     const int64_t C = t->inner, P = XL / C, K = t->taps_max, total = t->m * C;
-    const int64_t left = 2 * t->inside_lo * C, right = (t->m - 2 * t->inside_hi) * C;
+    const int64_t left = 2 * t->doubled_lo * C, right = (t->m - 2 * t->doubled_hi) * C;
     int64_t E = ((left > right ? left : right) + XL - 1) / XL, thirds = 0;
     if (t->n * C < XL || E > EDGES_MAX) return;
     if (C == 3) {
         /* as many vectors as lie inside and load nothing from behind the row; windows for what is left */
-        for (thirds = E; (thirds + 1) * XL <= 6 * t->inside_hi
-             && X(third)(thirds) + (t->inside_src + K / 2) * 3 + XL <= t->n * 3; thirds++) {}
+        for (thirds = E; (thirds + 1) * XL <= 6 * t->doubled_hi
+             && X(third)(thirds) + (t->doubled_src + K / 2) * 3 + XL <= t->n * 3; thirds++) {}
         E = i64max(E, (total - thirds * XL + XL - 1) / XL);
         if (E > EDGES_MAX || thirds - E < 2 || 2 * E * XL > total) return;
     } else if ((total - E * XL + 2 * C - 1) / (2 * C) - E * XL / (2 * C) < P)
@@ -281,23 +276,5 @@ static void X(pack_pair)(row_taps *t, char *memory)
     t->zip = zip;
     t->edges = (int32_t)E;
     t->thirds = thirds;
-    t->pair = PAIR_X2;
+    t->pair = PAIR_DOUBLED;
 }
-
-#undef XT
-#undef XV
-#undef XI
-#undef XL
-#undef XACC
-#undef XDTYPE
-#undef X
-#undef X_LOAD
-#undef X_STORE
-#undef X_STREAM
-#undef X_FMA
-#undef X_MUL
-#undef X_SPLAT
-#undef X_INDEX
-#undef X_PERMUTE
-#undef X_PERMUTE2
-#undef X_UNPACK

@@ -27,6 +27,42 @@
 #define LOW_16 0, 16, 1, 17, 2, 18, 3, 19, 4, 20, 5, 21, 6, 22, 7, 23
 #define HIGH_16 8, 24, 9, 25, 10, 26, 11, 27, 12, 28, 13, 29, 14, 30, 15, 31
 
+/* The first n bytes of a vector; nothing else is touched in memory. */
+#if PLANES_VECTOR == 64
+#define BYTES_BEFORE(n) (((__mmask64)1 << (n)) - 1)
+#define LOAD_FIRST(r, s, n)                                                                                 \
+    do { const __m512i all = _mm512_maskz_loadu_epi8(BYTES_BEFORE(n), s); memcpy(&(r), &all, sizeof(r)); } while (0)
+#define STORE_FIRST(d, r, n)                                                                                \
+    do {                                                                                                    \
+        __m512i all = _mm512_setzero_si512();                                                               \
+        memcpy(&all, &(r), sizeof(r));                                                                      \
+        _mm512_mask_storeu_epi8(d, BYTES_BEFORE(n), all);                                                    \
+    } while (0)
+#else
+/* Two moves that overlap: memcpy of so few bytes takes longer to begin. */
+INLINE void copy_few(char *d, const char *s, int64_t n)
+{
+#define TWO_MOVES(B)                                                                                        \
+    if (n >= B) {                                                                                           \
+        const char *second = s + (n - B);                                                                   \
+        char a[B], b[B];                                                                                    \
+        memcpy(a, s, B);                                                                                    \
+        memcpy(b, second, B);                                                                               \
+        memcpy(d, a, B);                                                                                    \
+        memcpy(d + (n - B), b, B);                                                                          \
+        return;                                                                                             \
+    }
+    TWO_MOVES(16)
+    TWO_MOVES(8)
+    TWO_MOVES(4)
+    TWO_MOVES(2)
+    TWO_MOVES(1)
+#undef TWO_MOVES
+}
+#define LOAD_FIRST(r, s, n) copy_few((char *)&(r), s, n)
+#define STORE_FIRST(d, r, n) copy_few(d, (const char *)&(r), n)
+#endif
+
 #define DEFINE_PLANES(T, L)                                                                                  \
     typedef T tile_##T __attribute__((vector_size(L * sizeof(T))));                                        \
     INLINE void transpose_##T(tile_##T *r)                                                                 \
@@ -40,40 +76,40 @@
             for (int i = 0; i < L; i++) r[i] = t[i];                                                        \
         }                                                                                                   \
     }                                                                                                       \
-    static void planes_in_##T(void *pixels, const void *planes, int64_t step, int64_t n, int count)          \
+    static void planes_in_##T(void *pixels, int64_t apart, const void *planes, int64_t step, int64_t n, int count) \
     {                                                                                                       \
         int64_t part = i64min(L, n);                                                                        \
         for (int p = 0; p < PLANES; p += L)                                                                  \
             for (int64_t i = 0; i < n; i += L) {                                                            \
                 int64_t at = i64max(0, i64min(i, n - L));                                                   \
-                T *to = (T *)pixels + at * PLANES + p;                                                       \
+                char *to = (char *)pixels + at * apart + p * (int64_t)sizeof(T);                            \
                 tile_##T r[L];                                                                             \
                 for (int k = 0; k < L; k++) {                                                               \
                     const char *from = (const char *)planes + (p + k) * step + at * (int64_t)sizeof(T);     \
                     r[k] = (tile_##T){ 0 };                                                                \
                     if (p + k >= count) continue;                                                           \
                     if (part == L) memcpy(&r[k], from, sizeof r[k]);                                        \
-                    else memcpy(&r[k], from, (size_t)part * sizeof(T));                                     \
+                    else LOAD_FIRST(r[k], from, part * (int64_t)sizeof(T));                                   \
                 }                                                                                           \
                 transpose_##T(r);                                                                           \
-                for (int k = 0; k < part; k++) memcpy(to + k * PLANES, &r[k], sizeof r[k]);                  \
+                for (int k = 0; k < part; k++) memcpy(to + k * apart, &r[k], sizeof r[k]);                  \
             }                                                                                               \
     }                                                                                                       \
-    static void planes_out_##T(void *planes, int64_t step, const void *pixels, int64_t n, int count)         \
+    static void planes_out_##T(void *planes, int64_t step, const void *pixels, int64_t apart, int64_t n, int count) \
     {                                                                                                       \
         int64_t part = i64min(L, n);                                                                        \
         for (int p = 0; p < PLANES; p += L)                                                                  \
             for (int64_t i = 0; i < n; i += L) {                                                            \
                 int64_t at = i64max(0, i64min(i, n - L));                                                   \
-                const T *from = (const T *)pixels + at * PLANES + p;                                         \
+                const char *from = (const char *)pixels + at * apart + p * (int64_t)sizeof(T);               \
                 tile_##T r[L];                                                                             \
                 for (int k = 0; k < L; k++) r[k] = (tile_##T){ 0 };                                        \
-                for (int k = 0; k < part; k++) memcpy(&r[k], from + k * PLANES, sizeof r[k]);                \
+                for (int k = 0; k < part; k++) memcpy(&r[k], from + k * apart, sizeof r[k]);                \
                 transpose_##T(r);                                                                           \
                 for (int k = 0; k < L && p + k < count; k++) {                                              \
                     char *to = (char *)planes + (p + k) * step + at * (int64_t)sizeof(T);                   \
                     if (part == L) memcpy(to, &r[k], sizeof r[k]);                                          \
-                    else memcpy(to, &r[k], (size_t)part * sizeof(T));                                       \
+                    else STORE_FIRST(to, r[k], part * (int64_t)sizeof(T));                                      \
                 }                                                                                           \
             }                                                                                               \
     }

@@ -112,7 +112,7 @@ static void h_wide_pixels(void *d_, const void *s_, const row_taps *t)
 }
 
 /* v_sum_f32 with two and four taps in as few instructions as short rows deserve. */
-static void v_short_f32(void *restrict d, const void *const *rows, const void *w, int64_t n, int32_t taps, int32_t last)
+static void v_short_f32(void *restrict d, const void *const *rows, const void *w, int64_t n, int32_t taps, int32_t divide)
 {
     if (taps == 2) {
         const float *x[4] = { rows[0], rows[1], rows[0], rows[1] };
@@ -123,25 +123,25 @@ static void v_short_f32(void *restrict d, const void *const *rows, const void *w
     } else if (taps > 4)
         v_many(d, rows, w, n, taps);
     else
-        v_sum_f32(d, rows, w, n, taps, last);
+        v_sum_f32(d, rows, w, n, taps, divide);
 }
 
 /* v_sum_f32, streamed where it has 2 or 4 taps. */
-static void v_stream_f32(void *restrict d_, const void *const *rows, const void *w, int64_t n, int32_t taps, int32_t last)
+static void v_stream_f32(void *restrict d_, const void *const *rows, const void *w, int64_t n, int32_t taps, int32_t divide)
 {
     float *d = d_;
     int64_t head = (int64_t)(-(uintptr_t)d & 63) / 4;
-    if ((taps != 2 && taps != 4) || n < 64) { v_sum_f32(d, rows, w, n, taps, last); return; }
+    if ((taps != 2 && taps != 4) || n < 64) { v_sum_f32(d, rows, w, n, taps, divide); return; }
     int64_t body = (n - head) & ~(int64_t)15;
     const void *part[4];
     const float *x[4];
-    if (head) v_sum_f32(d, rows, w, head, taps, last);
+    if (head) v_sum_f32(d, rows, w, head, taps, divide);
     for (int32_t k = 0; k < 4; k++) x[k] = (const float *)rows[k < taps ? k : 0] + head;
     if (taps == 2) v_body(d + head, x, w, body, 2, 1);
     else v_body(d + head, x, w, body, 4, 1);
     if (head + body < n) {
         for (int32_t k = 0; k < taps; k++) part[k] = (const float *)rows[k] + head + body;
-        v_sum_f32(d + head + body, part, w, n - head - body, taps, last);
+        v_sum_f32(d + head + body, part, w, n - head - body, taps, divide);
     }
 }
 

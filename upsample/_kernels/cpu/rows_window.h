@@ -81,77 +81,6 @@ typedef __m256 vm;
 #define BYTE_PAIRS_MAX 32
 enum { COUNTS_EQUAL, COUNTS_DIFFER, COUNTS_EMPTY, COUNTS_BOX };    /* EMPTY: as DIFFER, and some outputs have no tap */
 
-/* ---- float32 ------------------------------------------------------------ */
-
-/* Vector `i` of those at s + left; what lies behind the row's end is not read. */
-INLINE vf window_load(const float *s, int64_t left, int i, int64_t n, int whole)
-{
-    return whole ? V_LOAD(s + left + i * VL) : V_LOAD_FIRST(s + left + i * VL, n - left - i * VL);
-}
-
-/* loads: vectors that a tap's samples lie in.  Four serve all taps of a block, as one does where `one_load` says so. */
-INLINE void window_f32(float *restrict d, const float *restrict s, const row_taps *t, int K, int loads, int counts, int whole)
-{
-    int64_t n = t->n * t->inner, m = t->m * t->inner, blocks = (m + VL - 1) / VL;
-    const int32_t *left = t->left;
-    const uint8_t *pick = t->pick;
-    const float *w = t->packed;
-    const int32_t *count = t->block_counts;
-    const int together = loads == 4 || (loads == 1 && counts == COUNTS_EQUAL && t->one_load);
-    for (int64_t b = 0; b < blocks; b++, left += K, pick += K * VL, w += K * VL) {
-        vf a, x[4];
-        if (together) for (int i = 0; i < loads; i++) x[i] = window_load(s, left[0], i, n, whole);
-#define LOADED(k, i) (together ? x[i] : window_load(s, left[k], i, n, whole))
-#define INDEX(k) V_INDEX(pick + (k) * VL)
-#define TAP(k) (loads == 4 ? V_PERMUTE4(INDEX(k), x[0], x[1], x[2], x[3])       \
-              : loads == 2 ? V_PERMUTE2(INDEX(k), LOADED(k, 0), LOADED(k, 1)) : V_PERMUTE(INDEX(k), LOADED(k, 0)))
-        if (counts == COUNTS_EQUAL) {
-            a = V_FMA(TAP(0), V_LOAD(w), V_MUL(TAP(1), V_LOAD(w + VL)));
-            for (int k = 2; k < K; k++) a = V_FMA(TAP(k), V_LOAD(w + k * VL), a);
-        } else {
-            vi c = V_LANES(count + b * VL);
-            vf x0 = TAP(0);
-            if (counts == COUNTS_BOX) {
-                a = x0;
-                for (int k = 1; k < K; k++) a = V_SELECT(V_MORE(c, k), V_ADD(a, TAP(k)), a);
-#if VL == 16
-                a = V_DIV(a, _mm512_cvtepi32_ps(c));
-#else
-                a = V_DIV(a, _mm256_cvtepi32_ps(c));
-#endif
-            } else {
-                vf w0 = V_LOAD(w);
-                a = V_MUL(x0, w0);
-                if (counts == COUNTS_EMPTY) a = V_SELECT(V_MORE(c, 0), a, SPLAT(0));
-                if (K > 1) a = V_SELECT(V_MORE(c, 1), V_FMA(x0, w0, V_MUL(TAP(1), V_LOAD(w + VL))), a);
-                for (int k = 2; k < K; k++) a = V_SELECT(V_MORE(c, k), V_FMA(TAP(k), V_LOAD(w + k * VL), a), a);
-            }
-        }
-#undef TAP
-#undef INDEX
-#undef LOADED
-        if ((b + 1) * VL <= m) V_STORE(d + b * VL, a);
-        else V_STORE_FIRST(d + b * VL, a, m - b * VL);
-    }
-}
-
-#define DEFINE_WINDOW_F32(name, K, loads, counts)                                                           \
-    static void name(void *d, const void *s, const row_taps *t)                                             \
-    {                                                                                                       \
-        if (t->n * t->inner >= VL * (loads)) window_f32(d, s, t, K, loads, counts, 1);                      \
-        else window_f32(d, s, t, K, loads, counts, 0);                                                      \
-    }
-#define DEFINE_WINDOWS_F32(name, K, counts)                                                                 \
-    DEFINE_WINDOW_F32(name##_1, K, 1, counts)                                                               \
-    DEFINE_WINDOW_F32(name##_2, K, 2, counts)                                                               \
-    DEFINE_WINDOW_F32(name##_4, K, 4, counts)                                                               \
-    static const h_fn name[] = { name##_1, name##_2, name##_4 };
-DEFINE_WINDOWS_F32(window_f32_two, 2, COUNTS_EQUAL)
-DEFINE_WINDOWS_F32(window_f32_four, 4, COUNTS_EQUAL)
-DEFINE_WINDOWS_F32(window_f32_any, t->taps_max, COUNTS_DIFFER)
-DEFINE_WINDOWS_F32(window_f32_empty, t->taps_max, COUNTS_EMPTY)
-DEFINE_WINDOWS_F32(window_f32_box, t->taps_max, COUNTS_BOX)
-
 /* ---- 8-bit scheme: two taps per multiply-add of 16-bit pairs ------------- */
 
 #if VL == 16
@@ -291,72 +220,22 @@ static int64_t window_bytes_needed(int acc, int32_t taps_max, int64_t outputs)
         return taps_max > HALF_TAPS_MAX + 1 ? 0
              : i64max(HALF_BYTES, taps_max > WINDOW_TAPS_MAX ? 0
                                 : blocks * taps_max * (4 + VL + 4 * VL) + blocks * VL * 4 + 4 * 64 + 3 * VL);
-    /* in float64 there are only the few windows of rows_pair.h, at most four at either end, of eight lanes */
-    if (acc == ACC_F64) return VL == 16 && (taps_max == 2 || taps_max == 4) ? 2 * EDGES_MAX * taps_max * (4 + 9 * 8) + 3 * 8 + 2 * 64 : 0;
+    if (acc == ACC_F64) {       /* windows, or those at both ends of rows_pair.h, of eight lanes */
+        blocks = i64max(2 * EDGES_MAX, (outputs + 7) / 8);
+        return VL == 16 && taps_max <= WINDOW_TAPS_MAX ? blocks * taps_max * (4 + 8 + 8 * 8) + blocks * 8 * 4 + 4 * 64 + 3 * 8 : 0;
+    }
     if ((taps_max + 1) / 2 > BYTE_PAIRS_MAX) return 0;
     return blocks * ((taps_max + 1) / 2) * (4 * (BYTE_BLOCK / BYTE_LANES) + 2 * BYTE_PICK) + 5 * 64;
 }
 
-/* Whether one position serves all taps of every block, and `loads` vectors from there. */
-INLINE int spans_fit(const row_taps *t, int form, int64_t K, int64_t loads)
-{
-    const int64_t m = t->m * t->inner;
-    for (int64_t b = 0; b * VL < m; b++) {
-        int64_t lo, hi;
-        tap_span(t, form, b * VL, i64min((b + 1) * VL, m), 0, (int32_t)K, &lo, &hi);
-        if (hi - lo >= loads * VL) return 0;
-    }
-    return 1;
-}
-
-INLINE void pack_f32_as(row_taps *t, int form, char *memory)
-{
-    int64_t n = t->n * t->inner, m = t->m * t->inner, blocks = (m + VL - 1) / VL, K = t->taps_max, widest = 0;
-    for (int64_t b = 0; b < blocks; b++)
-        for (int32_t k = 0; k < K; k++) {
-            int64_t lo, hi;
-            tap_span(t, form, b * VL, i64min((b + 1) * VL, m), k, k + 1, &lo, &hi);
-            widest = i64max(widest, hi - lo + 1);
-        }
-    const int64_t loads = widest <= VL ? 1 : widest <= 2 * VL ? 2 : 4;
-    const int one = loads == 4 || (form == FORM_FIXED && loads == 1 && spans_fit(t, form, K, 1));
-    if (loads == 4 && !spans_fit(t, form, K, 4)) return;
-    int empty = 0;
-    for (int64_t o = 0; o < t->m && form == FORM_WIDE; o++) empty |= t->count[o] < 1;
-    int32_t *left = (int32_t *)memory, *counts;
-    float *w = (float *)(memory + ((blocks * K * 4 + 63) & ~63));
-    uint8_t *pick = (uint8_t *)(w + blocks * K * VL);
-    counts = (int32_t *)(pick + ((blocks * K * VL + 63) & ~63));
-    for (int64_t b = 0; b < blocks; b++)
-        for (int64_t k = 0; k < K; k++) {
-            int64_t lo, hi, o = b * VL / t->inner, channel = b * VL % t->inner;
-            tap_span(t, form, b * VL, i64min((b + 1) * VL, m), one ? 0 : (int32_t)k, (int32_t)(one ? K : k + 1), &lo, &hi);
-            lo = i64max(0, i64min(lo, n - loads * VL));
-            left[b * K + k] = (int32_t)lo;
-            for (int64_t v = 0; v < VL; v++) {
-                pick[(b * K + k) * VL + v] = (uint8_t)(tap_at(t, form, o, (int32_t)k) * t->inner + channel - lo);
-                w[(b * K + k) * VL + v] = (float)tap_weight(t, ACC_F32, form, o, (int32_t)k);
-                if (form != FORM_FIXED) counts[b * VL + v] = t->count[o];
-                if (b * VL + v < m - 1 && ++channel == t->inner) { channel = 0; o++; }
-            }
-        }
-    t->left = left;
-    t->pick = pick;
-    t->packed = w;
-    t->block_counts = counts;
-    t->one_load = one && loads == 1;
-    if (form == FORM_FIXED && loads == 1 && n >= VL) t->pair = PAIR_WINDOWS;
-    const h_fn *with = form == FORM_BOX ? window_f32_box : form == FORM_WIDE ? (empty ? window_f32_empty : window_f32_any)
-                     : K == 2 ? window_f32_two : window_f32_four;
-    t->window = with[loads / 2];
-}
-
-static void pack_f32(row_taps *t, int form, char *memory)
-{
-    if (form == FORM_FIXED) pack_f32_as(t, FORM_FIXED, memory);
-    else if (form == FORM_WIDE) pack_f32_as(t, FORM_WIDE, memory);
-    else pack_f32_as(t, FORM_BOX, memory);
-}
+#define ROWS_TYPE 32
+#include "rows_type.h"
+#include "rows_window_sums.h"
+#if VL == 16
+#define ROWS_TYPE 64
+#include "rows_type.h"
+#include "rows_window_sums.h"
+#endif
 
 static void pack_bytes(row_taps *t, int acc, int form, char *memory)
 {
@@ -399,8 +278,12 @@ static void pack_bytes(row_taps *t, int acc, int form, char *memory)
 static void window_pack(row_taps *t, int acc, int form, char *memory)
 {
     if (form != FORM_FIXED && form != FORM_WIDE && form != FORM_BOX) return;
-    if (acc == ACC_F32 && t->taps_max <= WINDOW_TAPS_MAX) pack_f32(t, form, memory);
-    else if (acc != ACC_F32) pack_bytes(t, acc, form, memory);
+    if (acc == ACC_U8 || acc == ACC_I8) pack_bytes(t, acc, form, memory);
+    else if (t->taps_max > WINDOW_TAPS_MAX) return;
+    else if (acc == ACC_F32) pack_windows_f32(t, form, memory);
+#if VL == 16
+    else pack_windows_f64(t, form, memory);
+#endif
 }
 
 /* ---- H and D passes of the 8-bit scheme ---------------------------------- */
@@ -449,16 +332,16 @@ INLINE void v_bytes(uint8_t *restrict d, const void *const *rows, const int16_t 
 
 #define DEFINE_V_BYTES(T, is_signed)                                                                        \
     static void v_window_##T(void *restrict d, const void *const *rows, const void *w, int64_t n, int32_t taps, \
-                             int32_t last)                                                                  \
+                             int32_t divide)                                                                  \
     {                                                                                                       \
         int64_t body = n - n % B16_STEP;                                                                    \
-        if (taps == 2) v_bytes(d, rows, w, body, 2, last, is_signed);                                       \
-        else if (taps == 4) v_bytes(d, rows, w, body, 4, last, is_signed);                                  \
-        else v_bytes(d, rows, w, body, taps, last, is_signed);                                              \
+        if (taps == 2) v_bytes(d, rows, w, body, 2, divide, is_signed);                                       \
+        else if (taps == 4) v_bytes(d, rows, w, body, 4, divide, is_signed);                                  \
+        else v_bytes(d, rows, w, body, taps, divide, is_signed);                                              \
         if (body < n) {                                                                                     \
             const void *rest[ROW_GROUP];                                                                    \
             for (int32_t k = 0; k < taps; k++) rest[k] = (const T *)rows[k] + body;                         \
-            v_sum_##T((T *)d + body, rest, w, n - body, taps, last);                                        \
+            v_sum_##T((T *)d + body, rest, w, n - body, taps, divide);                                        \
         }                                                                                                   \
     }
 DEFINE_V_BYTES(u8, 0)

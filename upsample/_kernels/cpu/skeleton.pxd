@@ -7,13 +7,13 @@ cdef extern from "rows.h" nogil:
     enum:
         DTYPE_F32, DTYPE_F64, DTYPE_F16, DTYPE_BF16, DTYPE_U8, DTYPE_I8, DTYPE_U16, DTYPE_I16
         ACC_F32, ACC_F64, ACC_U8, ACC_I8
-        PAIR_NONE, PAIR_X2, PAIR_WINDOWS
-        FORM_FIXED, FORM_WIDE, FORM_BOX, FORM_X2
+        PAIR_NONE, PAIR_DOUBLED, PAIR_WINDOWS
+        FORM_FIXED, FORM_WIDE, FORM_BOX, FORM_DOUBLED
         ROW_GROUP, PACK_CHANNELS, HALF_CHANNELS, PLANES
     ctypedef struct row_taps:
         int64_t m, n, inner, src
         int32_t taps_max, shift
-        int64_t inside_lo, inside_hi, inside_src
+        int64_t doubled_lo, doubled_hi, doubled_src
         const int32_t *index
         const int32_t *first
         const int32_t *count
@@ -30,15 +30,22 @@ cdef extern from "rows.h" nogil:
     ctypedef void (*store_fn)(void *dst, const void *acc, int64_t n) noexcept nogil
     ctypedef void (*h_fn)(void *dst, const void *src, const row_taps *t) noexcept nogil
     ctypedef void (*copy_fn)(void *dst, const void *src, const row_taps *t, int64_t size) noexcept nogil
-    ctypedef void (*v_fn)(void *dst, const void **rows, const void *w, int64_t n, int32_t taps, int32_t last) noexcept nogil
+    ctypedef void (*v_fn)(void *dst, const void **rows, const void *w, int64_t n, int32_t taps, int32_t divide) noexcept nogil
     ctypedef void (*group_fn)(void **dst, const void **src, const row_taps *t, void *scratch) noexcept nogil
-    ctypedef void (*planes_in_fn)(void *pixels, const void *planes, int64_t step, int64_t n, int count) noexcept nogil
-    ctypedef void (*planes_out_fn)(void *planes, int64_t step, const void *pixels, int64_t n, int count) noexcept nogil
-    ctypedef void (*v_end_fn)(void *dst, const void *acc, int64_t n, int32_t last) noexcept nogil
+    ctypedef void (*planes_in_fn)(void *pixels, int64_t apart, const void *planes, int64_t step, int64_t n, int count) noexcept nogil
+    ctypedef void (*planes_out_fn)(void *planes, int64_t step, const void *pixels, int64_t apart, int64_t n, int count) noexcept nogil
+    ctypedef void (*v_end_fn)(void *dst, const void *acc, int64_t n, int32_t divide) noexcept nogil
     ctypedef void (*taps_fn)(const axis_recipe *a, int64_t lo, int64_t hi, int64_t *first, int32_t *count, void *w,
                              double *scratch) noexcept nogil
     ctypedef void (*part_fn)(void *total, const void *x, const void *w, int64_t taps, int64_t inner,
                              bint first) noexcept nogil
+    enum:
+        RUNS
+    ctypedef struct axis_runs:
+        int64_t inputs, runs, taps_max
+        const int64_t *first
+        const int32_t *count
+        const void *weights
     ctypedef struct v_ops:
         v_fn whole
         v_fn begin
@@ -65,10 +72,11 @@ cdef extern from "rows.h" nogil:
         void (*row_means[2])(void *dst, const void *src, int64_t step, int64_t rows, int64_t n) noexcept nogil
         void (*spread[2])(void *dst, int64_t to, const void *src, int64_t from_, int64_t planes, int64_t n, const void *w,
                           const void *h) noexcept nogil
+        void (*few[2])(void *dst, const void *src, int64_t outer, int64_t inner, const axis_runs *a) noexcept nogil
         planes_in_fn planes_in[4]
         planes_out_fn planes_out[4]
         copy_fn copy
-        void (*copy_x2)(void *d0, void *d1, const void *src, const row_taps *t, int64_t size, void *spare,
+        void (*copy_doubled)(void *d0, void *d1, const void *src, const row_taps *t, int64_t size, void *spare,
                         int lines) noexcept nogil
         int64_t (*pack_bytes)(int acc, int32_t taps_max, int64_t outputs) noexcept nogil
         group_fn group[4]
@@ -104,7 +112,7 @@ cdef struct map_structure:
     int64_t doubled_lo, doubled_hi      # whole factor 2: pairs of outputs of two sets of weights, all taps within the axis
     int64_t doubled_src                 # pair j is centred on input j + doubled_src
     bint halved                         # whole factor 1/2: output o is the mean of inputs 2o and 2o + 1
-    bint one_weight                     # of one input: every output is that, by one weight
+    int64_t runs                        # of outputs that have the same taps; 0: many, or they were not looked for
 
 
 # The taps of an H or D axis for outputs [lo, hi).
@@ -133,6 +141,7 @@ cdef struct strides3:
 
 
 cdef struct job
+cdef struct few_sums
 cdef struct path
 cdef struct run_state
 cdef class Prepared
@@ -176,12 +185,17 @@ cdef struct job:
     int64_t repeat          # 0: every tile has its own
     int64_t build_bytes     # of memory in which tables are made
     bint build_zero         # that has to be zero
-    const job *planes       # of PLANES small planes side by side, which are its channels
-    const row_taps *plane   # a plane as one row of all its pixels
+    # memory that it owns: its tables, of which so many bytes count; what a path keeps besides; jobs that it is made of
+    char *tables
+    int64_t large_tables
+    char *own
+    job *stage[2]
+    const row_taps *plane_row   # a plane as one row of all its pixels
+    few_sums *few           # what differs among the outputs of few inputs
     const void *means       # which inputs few outputs are the means of
     int64_t units
     int64_t cost            # ns that it takes one thread, about
-    int64_t parts           # more than this, and what each makes anew at its start costs too much
+    int64_t most_parts      # more than this, and what each makes anew at its start costs too much
     int64_t scratch_bytes
 
 
@@ -196,7 +210,7 @@ cdef struct run_state:
     axis_taps td, th
     bint direct             # the last sum streams itself
     bint lines              # what is streamed is whole lines of the cache
-    char *through           # rows are finished here and streamed from here; NULL: they are not
+    char *spare           # rows are finished here and streamed from here; NULL: they are not
     int64_t copied          # the input row that the row at `previous` is a copy of
     const char *previous
     # scratch
@@ -204,12 +218,12 @@ cdef struct run_state:
     int64_t *tags
     char *line
     char *group
-    char *planes
+    char *h_sums
     char *sum
     char *plane_sum
     char *long_sum
     char *finished
-    char *aside
+    char *spare_room
     char *d_table
     char *h_table
     char *w_table
@@ -232,15 +246,14 @@ cdef struct path:
     int64_t made            # units or rows, where they are counted
 
 
-# A job and the memory that it owns.
+# The owner of a job, until that is taken from it.
 cdef class Prepared:
     cdef job j
-    cdef char *tables
-    cdef char *spare        # in the memory of the tables: room for what a path keeps besides
-    cdef int64_t large_tables   # bytes, where they count
     cdef tuple problem      # what it was prepared from: dtype, sizes, maps
 
 
 cdef void execute(const job *j, const char *x, const strides3 *sx, char *out, const strides3 *so, char *scratch,
                   int64_t unit_lo, int64_t unit_hi) noexcept nogil
 cdef void may_stream(job *j) noexcept
+cdef void release(job *j) noexcept nogil
+cdef void take_job(Prepared p, job *into) noexcept

@@ -15,7 +15,7 @@ from cpython.ref cimport Py_INCREF
 from cython.parallel cimport prange
 from libc.stdint cimport uintptr_t
 from libc.stdlib cimport calloc, free, malloc
-from libc.string cimport memcmp, memcpy, memset
+from libc.string cimport memcmp, memcpy, memmove, memset
 
 import numpy as np
 
@@ -125,7 +125,7 @@ cdef enum:
     PART_SAMPLES = 1 << 15      # ... of so many samples
     GROUP_TAPS = 5              # fewer are a short chain
     GROUP_SAMPLES = 1024        # of a group's input rows, to stay in the cache transposed
-    X2_CHANNELS = 8             # more channels fill vectors without interleaving
+    DOUBLED_CHANNELS = 8             # more channels fill vectors without interleaving
 
 cdef int64_t least_cost = THREAD_COST
 
@@ -181,7 +181,7 @@ cdef dict DTYPES = {
     "float32": DTYPE_F32, "float64": DTYPE_F64, "float16": DTYPE_F16, "bfloat16": DTYPE_BF16,
     "uint8": DTYPE_U8, "int8": DTYPE_I8, "uint16": DTYPE_U16, "int16": DTYPE_I16,
 }
-cdef tuple FORM_NAMES = ("fixed taps", "wide taps", "box sums", "x2")
+cdef tuple FORM_NAMES = ("fixed taps", "wide taps", "box sums", "doubled")
 cdef const row_table *LEVEL = best_level(2)
 if LEVEL == NULL:
     raise ImportError("this build has no SIMD level that this processor can run: build it again without UPSAMPLE_BUILD_LEVELS")
@@ -262,9 +262,10 @@ include "tables.pxi"
 include "rows.pxi"
 # the table of paths, most special first; the last fits everything
 include "paths/means.pxi"
-include "paths/one_weight.pxi"
+include "paths/few_inputs.pxi"
 include "paths/copied_planes.pxi"
 include "paths/halves.pxi"
+include "paths/columns.pxi"
 include "paths/planes.pxi"
 include "paths/copies.pxi"
 include "paths/pixels.pxi"
@@ -312,7 +313,7 @@ cdef int64_t execute_parallel(const job *j, const char *x, const strides3 *sx, c
 
     Returns the most ns that a thread was without a CPU.
     """
-    cdef int64_t per_thread = max64(1, min64(PARTS, min64(j.parts, j.cost // least_cost) // threads)), lost = 0
+    cdef int64_t per_thread = max64(1, min64(PARTS, min64(j.most_parts, j.cost // least_cost) // threads)), lost = 0
     cdef int me
     for me in range(threads):
         queues[me].taken = queues[me].lost = 0
@@ -330,20 +331,33 @@ cdef extern from *:
     static int64_t kept_tables;
     static int64_t add_tables(int64_t bytes) { return __atomic_add_fetch(&kept_tables, bytes, __ATOMIC_RELAXED); }
     """
-    int64_t add_tables(int64_t bytes)
+    int64_t add_tables(int64_t bytes) nogil
+
+
+cdef void release(job *j) noexcept nogil:
+    """Free what a job owns."""
+    cdef int k
+    for k in range(2):
+        if j.stage[k] != NULL:
+            release(j.stage[k])
+            free(j.stage[k])
+    free(j.tables)
+    free(j.own)
+    add_tables(-j.large_tables)
+
+
+cdef void take_job(Prepared p, job *into) noexcept:
+    """Move a job, and what it owns, from its owner."""
+    into[0] = p.j
+    memset(&p.j, 0, sizeof(job))
 
 
 cdef class Prepared:
-    """A job and the memory that it owns."""
-
     def __cinit__(self):
         memset(&self.j, 0, sizeof(job))
-        self.tables = NULL
-        self.large_tables = 0
 
     def __dealloc__(self):
-        free(self.tables)
-        add_tables(-self.large_tables)
+        release(&self.j)
 
 
 include "prepare.pxi"
@@ -375,14 +389,16 @@ cdef str w_pass(const job *j):
         return name
     if t.window != NULL:
         return "halves" if t.half_hi > t.half_lo else "windows"
-    return "x2" if t.inside_hi > t.inside_lo else name
+    return "doubled" if t.doubled_hi > t.doubled_lo else name
 
 
 cdef str path_name(const job *j):
     """Who makes a job's output, in words."""
     name = j.made_by.name.decode()
-    if j.planes != NULL:
-        return f"{PLANES} {name}, {path_name(j.planes)}"
+    if j.made_by == SMALL_PLANES:
+        return f"{PLANES} {name}, {path_name(j.stage[0])}"
+    if j.made_by == COLUMNS:
+        return f"{name}: {path_name(j.stage[0])}, then {path_name(j.stage[1])}"
     if j.made_by == MEANS:
         return f"{name} of planes" if j.d.n == 1 else f"{name} of volumes"
     if j.made_by == COPIES:

@@ -22,6 +22,11 @@ cdef inline bint has_no_table(const axis_job *a) noexcept nogil:
     return a.has_pass and a.whole.first == NULL
 
 
+cdef inline bint keeps_table(const axis_job *a) noexcept:
+    """Whether it will have a table, or needs none."""
+    return not a.has_pass or a.block >= a.m
+
+
 cdef inline void seek(const job *j, const axis_job *a, axis_taps *t, int64_t o, char *memory, double *build) noexcept nogil:
     """Make `t` hold output `o`: a kept table does already, a long axis moves on by one block."""
     if t.lo <= o < t.hi:
@@ -94,24 +99,25 @@ cdef void fill_row(const job *j, row_taps *t, int64_t lo, int64_t hi, char *memo
                 (<short *>weights)[k * m + o] = (<short *>raw)[o * K + k]
     t.n = last - t.src + 1
     # a tile of whole pairs has the part of the axis's inside that it covers; more channels fill vectors without interleaving
-    if lo % 2 == m % 2 == 0 and (size == 0 or t.inner <= X2_CHANNELS):
+    if lo % 2 == m % 2 == 0 and (size == 0 or t.inner <= DOUBLED_CHANNELS):
         at = max64(j.w.structure.doubled_lo - lo // 2, 0)
         last = min64(j.w.structure.doubled_hi - lo // 2, m // 2)
         if last - at >= 2:
-            t.inside_lo, t.inside_hi, t.inside_src = at, last, lo // 2 + j.w.structure.doubled_src - t.src
-    if j.copies and pack_bytes(j, m) and t.inside_hi == t.inside_lo:
+            t.doubled_lo, t.doubled_hi, t.doubled_src = at, last, lo // 2 + j.w.structure.doubled_src - t.src
+    if j.copies and pack_bytes(j, m) and t.doubled_hi == t.doubled_lo:
         j.level.pack_copy(t, j.inner * j.sample, packed)
     elif not j.copies and pack_bytes(j, m):
-        j.level.pack(t, j.acc, FORM_X2 if t.inside_hi > t.inside_lo else j.form, packed)
+        j.level.pack(t, j.acc, FORM_DOUBLED if t.doubled_hi > t.doubled_lo else j.form, packed)
 
 
 # ---- what is the same all along a map ---------------------------------------
 
 cdef enum:
     FEW = 64                # outputs whose taps are looked at one by one
+    RUN_INPUTS = 4          # of an axis, and taps, where runs of equal outputs are looked for
 
 
-cdef struct few_taps:
+cdef struct few_taps:       # of at most four taps each
     int64_t lo, hi
     int64_t first[FEW]
     int32_t count[FEW]
@@ -194,40 +200,45 @@ cdef bint is_halved(const row_table *level, const axis_job *a, const taps_period
     return are_halves(a, &t)
 
 
-cdef bint has_one_weight(const row_table *level, const axis_job *a) except -1:
-    """Whether an axis has one sample, and every output of it is that one by the same weight."""
+cdef int64_t count_runs(const row_table *level, const axis_job *a) except -1:
+    """Runs of outputs that have the same taps, of an axis with few inputs; 0 where they are more than outputs repay."""
     cdef few_taps t
-    cdef int64_t o, lo, size = a.weight_size
-    cdef char weight[8]
+    cdef int64_t o, lo, size = a.weight_size, runs = 1, K = a.recipe.taps_max, first = 0
+    cdef int32_t count = 0
+    cdef char weights[RUN_INPUTS * 8]
     cdef double *build
-    if a.n != 1 or a.recipe.taps_max != 1 or size == 0:
-        return False
+    if not a.has_pass:
+        return a.m
+    if a.n > RUN_INPUTS or K > RUN_INPUTS or not keeps_table(a):
+        return 0
     build = <double *>calloc(taps_scratch(&a.recipe) + 1, 8)
     if build == NULL:
         raise MemoryError("no memory for taps")
-    try:
-        for lo in range(0, a.m, FEW):
-            t.hi = min64(lo + FEW, a.m)
-            level.taps(&a.recipe, lo, t.hi, t.first, t.count, t.weights, build)
-            if lo == 0:
-                memcpy(weight, t.weights, size)
-            for o in range(t.hi - lo):
-                if t.count[o] != 1 or memcmp(t.weights + o * size, weight, size):
-                    return False
-    finally:
-        free(build)
-    return True
+    for lo in range(0, a.m, FEW):
+        t.hi = min64(lo + FEW, a.m)
+        level.taps(&a.recipe, lo, t.hi, t.first, t.count, t.weights if size else NULL, build)
+        for o in range(t.hi - lo):
+            if lo + o and (t.first[o] != first or t.count[o] != count
+                           or (size and memcmp(t.weights + o * K * size, weights, count * size))):
+                runs += 1
+            first, count = t.first[o], t.count[o]
+            if size:
+                memcpy(weights, t.weights + o * K * size, count * size)
+        if runs > RUNS:
+            runs = 0
+            break
+    free(build)
+    return runs
 
 
 cdef int find_structure(const row_table *level, axis_job *a) except -1:
     cdef map_structure *s = &a.structure
+    s.runs = count_runs(level, a)
     if not a.has_pass:
-        s.one_weight = a.n == 1
         return 0
     s.period = find_period(&a.recipe)
     find_doubled(level, a, s)
     s.halved = is_halved(level, a, &s.period)
-    s.one_weight = has_one_weight(level, a)
     return 0
 
 

@@ -10,7 +10,7 @@ cdef bint rows_fit(const job *j) noexcept:
 
 cdef int prepare_sums(Prepared p) except -1:
     p.j.make_rows = sum_rows if p.j.plain_h else make_any
-    prepare_rows(p)
+    prepare_rows(&p.j)
     return 1
 
 
@@ -25,7 +25,7 @@ cdef int64_t sum_rows(const job *j, run_state *s, int64_t d, int64_t y, int64_t 
     cdef int64_t paired_lo = j.paired_lo - s.th.lo, paired_hi = min64(end, j.paired_hi - s.th.lo) - 1
     cdef int32_t shift = j.h.recipe.shift, count
     cdef char *target
-    cdef char *spare = s.aside if s.so.stream else NULL
+    cdef char *spare = s.spare_room if s.so.stream else NULL
     while o < end:
         first = t.first[o]
         newest = first + K - 1
@@ -53,7 +53,7 @@ cdef int64_t sum_rows(const job *j, run_state *s, int64_t d, int64_t y, int64_t 
             row += 2 * step
             paired += 2
             continue
-        target = s.finished if j.store != NULL else s.through if s.through != NULL else row
+        target = s.finished if j.store != NULL else s.spare if s.spare != NULL else row
         add(target, rows, t.weights + o * size, n, count, shift)
         finish_row(j, s, row, target, n)
         o += 1
@@ -69,14 +69,9 @@ cdef bint any_fits(const job *j) noexcept:
 
 cdef int64_t make_any(const job *j, run_state *s, int64_t d, int64_t y, int64_t stop, char *row) noexcept nogil:
     cdef int64_t n = s.tile.m * j.inner
-    cdef char *target = s.finished if j.store != NULL else row if s.through == NULL else s.through
+    cdef char *target = s.finished if j.store != NULL else row if s.spare == NULL else s.spare
     ran(ANY, 1)
-    if j.d.has_pass:
-        sum_d(j, s, &s.td, &s.th, d, y, target, n, s.direct)
-    elif j.h.has_pass:
-        sum_h(j, s, &s.th, d, y, target, n, s.direct)
-    else:
-        make_row(j, s, target, d, y)
+    sum_row(j, s, d, y, target, n)
     finish_row(j, s, row, target, n)
     return 1
 

@@ -19,7 +19,8 @@ cdef bint copied_planes_fit(const job *j) noexcept:
     cdef int64_t pixel = j.inner * j.sample, row = j.w.m * pixel
     return ((j.copies or j.acc <= ACC_F64 and picks(&j.d) and picks(&j.h) and picks(&j.w))
             and (j.copies or j.level.copy_plane != NULL) and j.h.m > 1 and j.outer * j.d.m > 1 and pixel <= COPIED_PIXEL
-            and row <= COPIED_ROW and row * j.h.m <= COPIED_PLANE and j.w.n * pixel * j.h.n <= 64 * COPIED_PLANE)
+            and row <= COPIED_ROW and row * j.h.m <= COPIED_PLANE and j.w.n * pixel <= 2 * COPIED_PLANE
+            and j.w.n * pixel * j.h.n <= 64 * COPIED_PLANE and keeps_table(&j.d))
 
 
 cdef inline int64_t picked(const job *j, const axis_job *a, const axis_taps *t, int64_t o) noexcept nogil:
@@ -29,40 +30,73 @@ cdef inline int64_t picked(const job *j, const axis_job *a, const axis_taps *t, 
     return clip(t.first[o], a.n) if j.copies or t.count[o] else -1
 
 
+cdef char *keep_plane(Prepared p, int64_t inputs, int64_t more) except NULL:
+    """Make room for a plane's table, of pixels that are copied from so many; and for so many bytes that are returned, zero."""
+    cdef job *j = &p.j
+    cdef int64_t outputs = j.h.m * j.w.m, pixel = j.inner * j.sample
+    cdef int64_t indexes = align64(sizeof(row_taps)) + align64(outputs * sizeof(int32_t))
+    cdef int64_t bytes_ = align64(indexes + (
+        j.level.plane_bytes(outputs, pixel) if j.level.copy_plane != NULL and pixel <= COPIED_PIXEL else 0))
+    cdef row_taps *t
+    p.j.own = <char *>calloc(bytes_ + more + 64, 1)
+    if p.j.own == NULL:
+        raise MemoryError(f"no memory for a plane of {outputs} numbers")
+    t = <row_taps *>align64(<int64_t>p.j.own)
+    t.m, t.n, t.index = outputs, inputs, <int32_t *>(<char *>t + align64(sizeof(row_taps)))
+    j.plane_row = t
+    return <char *>t + bytes_
+
+
+cdef void forget_plane(Prepared p) noexcept:
+    free(p.j.own)
+    p.j.own = NULL
+    p.j.plane_row = NULL
+
+
+cdef bint pack_pixels(job *j, const int64_t *rows, const int64_t *columns, int64_t width) noexcept:
+    """Fill the plane's table, where output row y comes from row rows[y] (-1: from none) of `width` pixels, and columns
+    likewise; whether vectors hold what lies together.
+    """
+    cdef row_taps *t = <row_taps *>j.plane_row
+    cdef int32_t *index = <int32_t *>t.index
+    cdef int64_t y, o
+    for y in range(j.h.m):
+        for o in range(j.w.m):
+            index[y * j.w.m + o] = -1 if rows[y] < 0 or columns[o] < 0 else <int32_t>(rows[y] * width + columns[o])
+    return (j.level.copy_plane != NULL and j.inner * j.sample <= COPIED_PIXEL
+            and j.level.pack_plane(t, j.inner * j.sample, <char *>(index + ((t.m + 15) & ~15))))
+
+
+cdef inline void copy_pixels(const job *j, char *target, const char *source, bint lines) noexcept nogil:
+    """A plane by its table; what does not lie together, pixel by pixel."""
+    if j.plane_row.left != NULL:
+        j.level.copy_plane(target, source, j.plane_row, lines)
+    else:
+        j.level.copy(target, source, j.plane_row, j.inner * j.sample)
+
+
 cdef int prepare_copied_planes(Prepared p) except -1:
     cdef job *j = &p.j
-    cdef int64_t outputs = j.h.m * j.w.m, pixel = j.inner * j.sample, o, y, at, row
-    cdef int64_t indexes = align64(sizeof(row_taps)) + align64(outputs * sizeof(int32_t))
-    cdef int64_t bytes_ = indexes + (j.level.plane_bytes(outputs, pixel) if j.level.copy_plane != NULL else 0)
-    cdef int32_t *index
-    cdef axis_taps along
-    cdef char *memory
-    cdef row_taps *t
+    cdef const axis_job *axes[2]
+    cdef int64_t *taken[2]
+    cdef int64_t tables = max64(axis_table_bytes(&j.w, j.w.m), axis_table_bytes(&j.h, j.h.m)), o, k
+    cdef int64_t bytes_ = align64(j.w.m * sizeof(int64_t)) + align64(j.h.m * sizeof(int64_t))
+    cdef axis_taps t
+    cdef char *memory = keep_plane(p, j.h.n * j.w.n, bytes_ + tables + 8 * max64(
+        taps_scratch(&j.w.recipe), taps_scratch(&j.h.recipe)))
+    axes[0], axes[1] = &j.h, &j.w
+    taken[0], taken[1] = <int64_t *>memory, <int64_t *>(memory + align64(j.h.m * sizeof(int64_t)))
+    for k in range(2):
+        if axes[k].has_pass:
+            fill_axis(j.level, axes[k], &t, 0, axes[k].m, memory + bytes_, <double *>(memory + bytes_ + tables))
+        for o in range(axes[k].m):
+            taken[k][o] = picked(j, axes[k], &t, o)
+    if not pack_pixels(j, taken[0], taken[1], j.w.n) and not j.copies:
+        forget_plane(p)
+        return 0
     j.make_rows = copy_rows if j.copies else sum_rows if j.plain_h else make_any    # where planes are not dense
-    prepare_rows(p, align64(bytes_ + 64))
-    if j.tiles != 1 or j.tile_taps == NULL or has_no_table(&j.h) or has_no_table(&j.d):
-        return 0
-    t = <row_taps *>align64(<int64_t>p.spare)
-    memset(t, 0, sizeof(row_taps))
-    memset(&along, 0, sizeof(axis_taps))
-    index = <int32_t *>(<char *>t + align64(sizeof(row_taps)))
-    memory = <char *>calloc(axis_table_bytes(&j.w, j.w.m) + 8 * taps_scratch(&j.w.recipe), 1)
-    if memory == NULL:
-        raise MemoryError(f"no memory for a plane of {outputs} numbers")
-    if j.w.has_pass:
-        fill_axis(j.level, &j.w, &along, 0, j.w.m, memory, <double *>(memory + axis_table_bytes(&j.w, j.w.m)))
-    for y in range(j.h.m):
-        row = picked(j, &j.h, &j.h.whole, y)
-        for o in range(j.w.m):
-            at = picked(j, &j.w, &along, o)
-            index[y * j.w.m + o] = -1 if row < 0 or at < 0 else <int32_t>(row * j.w.n + at)
-    free(memory)
-    t.m, t.n, t.index = outputs, j.h.n * j.w.n, index
-    # where the samples of a vector lie far apart, pixel by pixel
-    if (j.level.copy_plane == NULL or not j.level.pack_plane(t, pixel, <char *>t + indexes)) and not j.copies:
-        return 0
-    j.plane = t
-    j.units = j.parts = j.outer * j.d.m
+    prepare_rows(&p.j)
+    j.units = j.most_parts = j.outer * j.d.m
     return 1
 
 
@@ -75,19 +109,16 @@ cdef void run_copied_planes(const job *j, const char *x, const strides3 *sx, cha
         run_rows(j, x, sx, out, so, scratch, unit_lo * j.h.m, unit_hi * j.h.m)
         return
     ran(COPIED_PLANES, unit_hi - unit_lo)
-    lines = so.stream and (<int64_t>out | so.outer | so.d | j.plane.m * pixel) & 63 == 0
+    lines = so.stream and j.plane_row.left != NULL and (<int64_t>out | so.outer | so.d | j.plane_row.m * pixel) & 63 == 0
     for unit in range(unit_lo, unit_hi):
         d = unit % D
         z = picked(j, &j.d, &j.d.whole, d)
         target = out + unit // D * so.outer + d * so.d
         if z < 0:
-            memset(target, 0, j.plane.m * pixel)
+            memset(target, 0, j.plane_row.m * pixel)
             continue
-        if j.plane.left != NULL:
-            j.level.copy_plane(target, x + unit // D * sx.outer + z * sx.d, j.plane, lines)
-        else:
-            j.level.copy(target, x + unit // D * sx.outer + z * sx.d, j.plane, pixel)
-    if lines and j.level.stream_end != NULL:
+        copy_pixels(j, target, x + unit // D * sx.outer + z * sx.d, lines)
+    if lines:
         j.level.stream_end()
 
 

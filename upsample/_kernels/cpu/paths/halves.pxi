@@ -16,7 +16,7 @@ cdef bint halves_fit(const job *j) noexcept:
 
 cdef int prepare_halves(Prepared p) except -1:
     p.j.make_rows, p.j.no_ring = halve_rows, True
-    prepare_rows(p)
+    prepare_rows(&p.j)
     return 1
 
 
@@ -32,11 +32,11 @@ cdef int64_t halve_rows(const job *j, run_state *s, int64_t d, int64_t y, int64_
         for k in range(planes):
             rows[2 * k] = source_row(j, s, z + k, 2 * o)
             rows[2 * k + 1] = source_row(j, s, z + k, 2 * o + 1)
-        if s.through == NULL or s.lines:
-            halve(row, rows, 2 * planes, s.tile, box, s.through != NULL)
+        if s.spare == NULL or s.lines:
+            halve(row, rows, 2 * planes, s.tile, box, s.spare != NULL)
         else:
-            halve(s.through, rows, 2 * planes, s.tile, box, False)
-            j.level.stream_row(row, s.through, s.tile.m * j.inner * j.sample)
+            halve(s.spare, rows, 2 * planes, s.tile, box, False)
+            j.level.stream_row(row, s.spare, s.tile.m * j.inner * j.sample)
         row += s.so.h
     return stop - y
 

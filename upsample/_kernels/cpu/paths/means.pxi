@@ -40,14 +40,14 @@ cdef int prepare_means(Prepared p) except -1:
     cdef const axis_job *axes[3]
     if t == NULL:
         raise MemoryError("no memory for taps")
-    p.tables = <char *>t
+    p.j.own = <char *>t
     axes[0], axes[1], axes[2] = &j.d, &j.h, &j.w
     for k in range(3):
         t.count[k][0] = 1
         if axes[k].has_pass:
             j.level.taps(&axes[k].recipe, 0, axes[k].m, t.first[k], t.count[k], NULL, NULL)
     j.means = t
-    j.units = j.parts = j.outer
+    j.units = j.most_parts = j.outer
     j.scratch_bytes = (align64(volumes * j.d.n * j.h.n * j.w.m * size) + align64(volumes * j.d.n * j.h.m * j.w.m * size)
                        + align64(volumes * j.d.m * j.h.m * j.w.m * size))
     if j.load != NULL:

@@ -25,28 +25,36 @@ cdef bint set_paired_rows(job *j) noexcept:
     cdef const map_structure *h = &j.h.structure
     cdef const row_taps *tile = j.tile_taps
     cdef const short *model
-    cdef int64_t K = j.h.recipe.taps_max, one_w = 1 << j.w.recipe.shift, one_h = 1 << j.h.recipe.shift, i, k
+    cdef const short *weights
+    cdef int64_t K = j.h.recipe.taps_max, one_w = 1 << j.w.recipe.shift, one_h = 1 << j.h.recipe.shift, i, k, lo
     cdef few_taps t
     j.paired_lo, j.paired_hi = 0, j.h.m
     if j.acc != ACC_U8:
         return True
     if j.tile_taps == NULL or h.doubled_hi == h.doubled_lo:
         return False
-    model = <const short *>tile.weights + 2 * tile.inside_lo
-    look_at(j.level, &j.h, &t, 2 * h.doubled_lo, 2 * h.doubled_lo + 2)
+    model = <const short *>tile.weights + 2 * tile.doubled_lo
+    # between two input rows lies the second row of a pair and the first of the next
+    lo = max64(2 * h.doubled_lo - 1, 0)
+    look_at(j.level, &j.h, &t, lo, 2 * h.doubled_lo + 2)
+    weights = <const short *>t.weights + (2 * h.doubled_lo - lo) * K
     for i in range(2):
         for k in range(K):
-            if (<const short *>t.weights)[i * K + k] * one_w != model[k * tile.m + i] * one_h:
+            if weights[i * K + k] * one_w != model[k * tile.m + i] * one_h:
                 return False
-    j.paired_lo, j.paired_hi = 2 * h.doubled_lo - 1, 2 * h.doubled_hi
+    if t.count[0] != K or memcmp(t.weights, weights + K, 2 * K):
+        lo = 2 * h.doubled_lo + 1
+    j.paired_lo, j.paired_hi = lo, 2 * h.doubled_hi
     return True
 
 
 cdef int prepare_pairs(Prepared p) except -1:
     cdef job *j = &p.j
     j.make_rows, j.takes, j.pair = sum_rows, is_paired, pair_of(j)
-    prepare_rows(p)
-    return takes_first(j) and set_paired_rows(j)
+    prepare_rows(&p.j)
+    if not (takes_first(j) and set_paired_rows(j)):
+        hand_on(j, ROWS)
+    return 1
 
 
 cdef bint stored_at_once_fits(const job *j) noexcept:
@@ -55,19 +63,21 @@ cdef bint stored_at_once_fits(const job *j) noexcept:
 
 
 cdef bint is_doubled(const row_taps *t) noexcept nogil:
-    return t.pair == PAIR_X2
+    return t.pair == PAIR_DOUBLED
 
 
 cdef int prepare_stored_at_once(Prepared p) except -1:
     cdef job *j = &p.j
     j.make_rows, j.takes, j.pair = store_at_once, is_doubled, pair_of(j)
-    prepare_rows(p)
-    return takes_first(j)
+    prepare_rows(&p.j)
+    if not takes_first(j):
+        hand_on(j, ANY)
+    return 1
 
 
 cdef int64_t store_at_once(const job *j, run_state *s, int64_t d, int64_t y, int64_t stop, char *row) noexcept nogil:
     ran(STORED_AT_ONCE, 1)
-    s.pair(row, NULL, NULL, NULL, source_row(j, s, d, y), s.tile, NULL, NULL, s.through, s.lines)
+    s.pair(row, NULL, NULL, NULL, source_row(j, s, d, y), s.tile, NULL, NULL, s.spare, s.lines)
     return 1
 
 

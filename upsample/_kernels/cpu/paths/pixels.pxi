@@ -14,7 +14,7 @@ cdef bint pixels_fit(const job *j) noexcept:
 
 cdef int prepare_pixels(Prepared p) except -1:
     p.j.make_rows, p.j.no_ring = sum_pixels, True
-    prepare_rows(p)
+    prepare_rows(&p.j)
     return 1
 
 
@@ -25,7 +25,7 @@ cdef int64_t sum_pixels(const job *j, run_state *s, int64_t d, int64_t y, int64_
     ran(PIXELS, 1 + both)
     j.level.pixels[j.acc](row, row + s.so.h if both else NULL, base + clip(s.th.first[at], j.h.n) * s.sx.h,
                           base + clip(s.th.first[at] + 1, j.h.n) * s.sx.h, s.tile, s.th.weights + at * size,
-                          s.th.weights + (at + both) * size, s.through, s.lines)
+                          s.th.weights + (at + both) * size, s.spare, s.lines)
     return 1 + both
 
 

@@ -10,7 +10,7 @@ cdef bint squares_fit(const job *j) noexcept:
 
 cdef int prepare_squares(Prepared p) except -1:
     p.j.make_rows = sum_square
-    prepare_rows(p)
+    prepare_rows(&p.j)
     return 1
 
 
@@ -26,7 +26,7 @@ cdef int64_t sum_square(const job *j, run_state *s, int64_t d, int64_t y, int64_
     rows[2], rows[3] = w_row(j, s, z1, y0), w_row(j, s, z1, y1)
     j.level.square[j.acc](target, row + s.so.h if both else NULL, rows, s.th.weights + at * size,
                           s.th.weights + (at + both) * size, s.td.weights + (d - s.td.lo) * 2 * j.d.weight_size, n,
-                          s.through if j.store == NULL else NULL, s.lines)
+                          s.spare if j.store == NULL else NULL, s.lines)
     if j.store != NULL:
         finish_row(j, s, row, target, n)
     return 1 + both
