@@ -238,7 +238,7 @@ def interpolate_backward(
     >>> upsample.interpolate_backward(g, (1, 1, 3), scale_factor=2, mode="linear")
     array([[[ 3.25,  7.  , 10.75]]], dtype=float32)
     """
-    if input_shape.__class__ is not tuple:
+    if input_shape.__class__ is not tuple or bool in [n.__class__ for n in input_shape]:
         input_shape = _shape(input_shape)
     try:
         gcd(*input_shape)  # the fastest way to ask whether all are integers: 2.0 has the hash of 2
@@ -290,6 +290,8 @@ def _prepared_kernel(
     else:
         x, like.array = like.array, None
     kernel = backends.kernel_for(plan_, x, name)
+    if like is None:
+        _count_kept(getattr(kernel, "kept_bytes", 0), x.nbytes > SMALL_INPUT)
     return getattr(kernel, "alike", kernel)  # the key has compared what that relies on
 
 
@@ -297,6 +299,17 @@ def _prepared_kernel(
 _cached_kernel = lru_cache(maxsize=1024)(_prepared_kernel)
 _cached_large_kernel = lru_cache(maxsize=64)(_prepared_kernel)
 _cached_device_kernel = lru_cache(maxsize=256)(_prepared_kernel)
+# What the first two may keep, and what was made for them since they were last empty.
+_most_kept = (64 << 20, 192 << 20)
+_made = [0, 0]
+
+
+def _count_kept(made: int, large: bool) -> None:
+    """Empty a cache whose kernels may hold more memory than it may keep."""
+    _made[large] += made
+    if _made[large] > _most_kept[large]:
+        (_cached_large_kernel if large else _cached_kernel).cache_clear()
+        _made[large] = made
 
 
 def _resolve(

@@ -60,12 +60,33 @@ def irregular(x: Any, groups: Groups) -> str:
     return ""
 
 
+def own_order(plan: Plan, x: Any, obstacle: Callable[[Any, Groups], str]) -> tuple[int, ...] | None:
+    """The order in which a reduction had better be run, and its result be copied: that of the input in memory.
+
+    None where the input can be read as it is, or cannot in this order either. The order of the passes may change
+    where all of them copy.
+    """
+    passes = {p.axis for p in plan.passes}
+    groups = groups_of(output_order(x.shape, x.strides), passes)
+    if math.prod(plan.out_shape) >= math.prod(plan.shape) or (groups is not None and not obstacle(x, groups)):
+        return None
+    long = iter(sorted((a for a in range(x.ndim) if x.shape[a] > 1), key=lambda a: -abs(x.strides[a])))
+    order = tuple(next(long) if x.shape[a] > 1 else a for a in range(x.ndim))
+    along = [a for a in order if a in passes]
+    if along != sorted(along) and not all(p.map.is_copy for p in plan.passes):
+        return None
+    groups = groups_of(tuple(range(x.ndim)), {order.index(a) for a in passes})
+    return order if groups is not None and not obstacle(x.transpose(order), groups) else None
+
+
 def copies(plan: Plan, like: Any, out: Any, obstacle: Callable[[Any, Groups], str]) -> str:
     """What running a plan on these arrays copies, given why a kernel cannot run on an array as it is."""
     if nothing_to_do(plan):
         return ""
     groups = groups_of(output_order(like.shape, like.strides), {p.axis for p in plan.passes})
     said = []
+    if own_order(plan, like, obstacle) is not None:
+        return "the result is made in the input's memory order, and copied"
     if groups is not None and (why := obstacle(like, groups)):  # else the kernel says that it copies
         said.append(f"the input is copied first ({why})")
     if out is not None:
@@ -96,6 +117,52 @@ class Copy:
         return "a copy"
 
 
+def moved(plan: Plan, order: tuple[int, ...]) -> Plan:
+    """The plan for `x.transpose(order)`."""
+    place = {axis: i for i, axis in enumerate(order)}
+    passes = sorted((replace(p, axis=place[p.axis]) for p in plan.passes), key=lambda p: -p.axis)
+    return replace(
+        plan,
+        shape=tuple(plan.shape[a] for a in order),
+        out_shape=tuple(plan.out_shape[a] for a in order),
+        passes=tuple(passes),
+        spatial=tuple(place[a] for a in plan.spatial),
+    )
+
+
+def inverse(order: tuple[int, ...]) -> tuple[int, ...]:
+    return tuple(order.index(a) for a in range(len(order)))
+
+
+class Reordered:
+    """A reduction in the input's memory order, whose result is copied to where it belongs.
+
+    `prepare` makes the kernel of a plan whose axes lie in memory in their order; `write` fills an array with another.
+    """
+
+    def __init__(
+        self,
+        plan: Plan,
+        order: tuple[int, ...],
+        prepare: Callable[[Plan, tuple[int, ...]], Any],
+        write: Callable[[Any, Any], None],
+    ) -> None:
+        self.plan, self.order, self.inverse, self.write = plan, order, inverse(order), write
+        self.kernel = prepare(moved(plan, order), tuple(range(len(order))))
+
+    def __call__(self, x: Any, out: Any = None) -> Any:
+        out = output_for(self.plan, x, out)
+        self.write(out, self.kernel(x.transpose(self.order)).transpose(self.inverse))
+        return out
+
+    @property
+    def kept_bytes(self) -> int:
+        return int(getattr(self.kernel, "kept_bytes", 0))
+
+    def explain(self) -> str:
+        return f"in the memory order of the input, axes {self.order}: {self.kernel.explain()}"
+
+
 class Transposed:
     """Passes with other axes between them: run with those moved outward, on a copy of the input.
 
@@ -111,16 +178,8 @@ class Transposed:
     ) -> None:
         along = sorted(p.axis for p in plan.passes)
         order = (*(a for a in range(len(plan.shape)) if a not in along), *along)
-        place = {axis: i for i, axis in enumerate(order)}
-        self.plan, self.order, self.inverse = plan, order, tuple(place[a] for a in range(len(order)))
-        moved = replace(
-            plan,
-            shape=tuple(plan.shape[a] for a in order),
-            out_shape=tuple(plan.out_shape[a] for a in order),
-            passes=tuple(replace(p, axis=place[p.axis]) for p in plan.passes),
-            spatial=tuple(place[a] for a in plan.spatial),
-        )
-        self.kernel, self.keep = prepare(moved, tuple(range(len(order)))), keep
+        self.plan, self.order, self.inverse = plan, order, inverse(order)
+        self.kernel, self.keep = prepare(moved(plan, order), tuple(range(len(order)))), keep
 
     def __call__(self, x: Any, out: Any = None) -> Any:
         out = output_for(self.plan, x, out)
@@ -130,6 +189,10 @@ class Transposed:
             self.keep(self.kernel, ordered, made)
         write(out, made.transpose(self.inverse))
         return out
+
+    @property
+    def kept_bytes(self) -> int:
+        return int(getattr(self.kernel, "kept_bytes", 0))
 
     def explain(self) -> str:
         return "on a transposed copy: " + str(self.kernel.explain())

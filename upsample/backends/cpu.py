@@ -16,7 +16,7 @@ import numpy as np
 from .._arrays import native, output_order
 from .._kernels.cpu import skeleton
 from . import register_backend
-from ._axes import Copy, Groups, Transposed, copies, groups_of, irregular, nothing_to_do, size_of
+from ._axes import Copy, Groups, Reordered, Transposed, copies, groups_of, irregular, nothing_to_do, own_order, size_of
 
 if TYPE_CHECKING:
     from .._plan import Plan
@@ -39,6 +39,11 @@ class Cpu:
             return "object arrays are not supported"
         if nothing_to_do(plan):
             return Copy(plan)
+        order = own_order(plan, like, obstacle)
+        if order is not None:
+            kernel = Reordered(plan, order, _prepare, skeleton.write)
+            if not isinstance(kernel.kernel, str):
+                return kernel
         return _prepare(plan, output_order(like.shape, like.strides))
 
     def remarks(self, plan: Plan, like: Any, out: Any) -> str:

@@ -4,8 +4,10 @@
  * so memory of freed outputs is kept, up to a limit, and handed out again.  It
  * works through NumPy's allocation handlers (NEP 49): the array owns its data,
  * `resize` and tracemalloc work, and `free` may come from any thread at any
- * time.  Blocks carry a header of one cache line before the data.  A forked
- * child starts with an empty pool.
+ * time.  Blocks carry a header of one cache line before the data; those that
+ * `resize` left small are the C library's.  What nobody took again for a few
+ * seconds goes back to the system with the next call, and everything does where
+ * memory runs out.  A forked child starts with an empty pool.
  */
 #ifndef UPSAMPLE_POOL_H
 #define UPSAMPLE_POOL_H
@@ -17,7 +19,10 @@
 #if defined(__linux__)
 #define POOL_AVAILABLE 1
 #include <pthread.h>
+#include <stdio.h>
+#include <stdlib.h>
 #include <sys/mman.h>
+#include <time.h>
 #include <unistd.h>
 #else
 #define POOL_AVAILABLE 0
@@ -26,13 +31,16 @@
 #define POOL_LEAST ((size_t)4 << 20)    /* smaller outputs are NumPy's own */
 #define POOL_PAGE ((size_t)2 << 20)
 #define POOL_HEADER 64
+#define POOL_IDLE 2                     /* seconds for which a block is kept; a loop takes it again sooner */
 
 typedef struct { int64_t limit, kept, blocks, hits, misses; } pool_state;
 
 #if POOL_AVAILABLE
 
 typedef struct pool_block {
-    size_t capacity;            /* bytes mapped, header included */
+    size_t capacity;            /* bytes, header included */
+    int mapped;                 /* by the pool; else by malloc */
+    time_t freed;
     struct pool_block *next;    /* kept blocks, most recently freed first */
 } pool_block;
 
@@ -41,18 +49,33 @@ static pool_block *pool_kept;
 static pool_state pool;
 static __thread int pool_last_was_warm;
 
-static void pool_unmap(pool_block *b) { munmap(b, b->capacity); }
+/* changed with the lock held, but read without it */
+#define POOL_BLOCKS(by) __atomic_add_fetch(&pool.blocks, by, __ATOMIC_RELAXED)
 
-/* With the lock held: cut the list where the kept bytes pass the limit; returns what falls off. */
-static pool_block *pool_trim(void)
+static time_t pool_now(void)
+{
+    struct timespec t;
+    clock_gettime(CLOCK_MONOTONIC_COARSE, &t);
+    return t.tv_sec;
+}
+
+static void pool_unmap(pool_block *b)
+{
+    if (b->mapped) munmap(b, b->capacity);
+    else free(b);
+}
+
+/* With the lock held: cut the list where the kept bytes pass the limit, or blocks were freed before a time; returns what
+ * falls off. */
+static pool_block *pool_trim(time_t since)
 {
     size_t kept = 0;
     for (pool_block **at = &pool_kept; *at; at = &(*at)->next) {
         kept += (*at)->capacity;
-        if ((int64_t)kept > pool.limit) {
+        if ((int64_t)kept > pool.limit || (*at)->freed < since) {
             pool_block *rest = *at;
             *at = 0;
-            for (pool_block *b = rest; b; b = b->next) { pool.kept -= (int64_t)b->capacity; pool.blocks--; }
+            for (pool_block *b = rest; b; b = b->next) { pool.kept -= (int64_t)b->capacity; POOL_BLOCKS(-1); }
             return rest;
         }
     }
@@ -66,6 +89,32 @@ static void pool_release(pool_block *b)
         pool_unmap(b);
         b = next;
     }
+}
+
+/* Unmap what was freed before a time. */
+static void pool_empty(time_t since)
+{
+    pthread_mutex_lock(&pool_lock);
+    pool_block *rest = pool_trim(since);
+    pthread_mutex_unlock(&pool_lock);
+    pool_release(rest);
+}
+
+/* Unmap everything; whether there was anything. */
+static int pool_give_back(void)
+{
+    const int some = __atomic_load_n(&pool.blocks, __ATOMIC_RELAXED) > 0;
+    pool_empty((time_t)INT64_MAX);
+    return some;
+}
+
+/* Of every call: what was idle for long goes back. */
+static inline void pool_tick(void)
+{
+    static time_t ticked;
+    if (__atomic_load_n(&pool.blocks, __ATOMIC_RELAXED) == 0) return;
+    const time_t now = pool_now();
+    if (__atomic_exchange_n(&ticked, now, __ATOMIC_RELAXED) != now) pool_empty(now - POOL_IDLE);
 }
 
 static pool_block *pool_map(size_t capacity)
@@ -82,14 +131,26 @@ static pool_block *pool_map(size_t capacity)
 #endif
     pool_block *b = (pool_block *)start;
     b->capacity = capacity;
+    b->mapped = 1;
     b->next = 0;
     return b;
+}
+
+/* What is left of an array that was made smaller: a mapping for each would use them up. */
+static void *pool_small(size_t size)
+{
+    pool_block *b;
+    if (posix_memalign((void **)&b, POOL_HEADER, size + POOL_HEADER)) return 0;
+    b->capacity = size + POOL_HEADER;
+    b->mapped = 0;
+    return (char *)b + POOL_HEADER;
 }
 
 static void *pool_malloc(void *ctx, size_t size)
 {
     (void)ctx;
     if (size > (size_t)PTRDIFF_MAX - 2 * POOL_PAGE) return 0;
+    if (size < POOL_LEAST) return pool_small(size);
     size_t need = (size + POOL_HEADER + 4095) & ~(size_t)4095;
     pool_block *best = 0, **where = 0;
     pthread_mutex_lock(&pool_lock);
@@ -102,13 +163,14 @@ static void *pool_malloc(void *ctx, size_t size)
     if (best) {
         *where = best->next;
         pool.kept -= (int64_t)best->capacity;
-        pool.blocks--;
+        POOL_BLOCKS(-1);
         pool.hits++;
     } else
         pool.misses++;
     pthread_mutex_unlock(&pool_lock);
     pool_last_was_warm = best != 0;
     if (!best) best = pool_map(need);
+    if (!best && pool_give_back()) best = pool_map(need);
     return best ? (char *)best + POOL_HEADER : 0;
 }
 
@@ -118,16 +180,17 @@ static void pool_free(void *ctx, void *p, size_t size)
     if (!p) return;
     pool_block *b = (pool_block *)((char *)p - POOL_HEADER);
     pthread_mutex_lock(&pool_lock);
-    if ((int64_t)b->capacity > pool.limit) {      /* it alone would push all others out */
+    if (!b->mapped || (int64_t)b->capacity > pool.limit) {      /* it alone would push all others out */
         pthread_mutex_unlock(&pool_lock);
         pool_unmap(b);
         return;
     }
+    b->freed = pool_now();
     b->next = pool_kept;
     pool_kept = b;
     pool.kept += (int64_t)b->capacity;
-    pool.blocks++;
-    pool_block *rest = pool_trim();
+    POOL_BLOCKS(1);
+    pool_block *rest = pool_trim(b->freed - POOL_IDLE);
     pthread_mutex_unlock(&pool_lock);
     pool_release(rest);
 }
@@ -163,15 +226,56 @@ static void pool_in_child(void)
 {
     pool_block *all = pool_kept;
     pool_kept = 0;
-    pool.kept = pool.blocks = 0;
+    pool.kept = 0;
+    POOL_BLOCKS(-pool.blocks);
     pthread_mutex_unlock(&pool_lock);
     pool_release(all);
+}
+
+/* A number that stands alone in a file; -1 where there is none. */
+static int64_t pool_number_in(const char *path)
+{
+    long long n = -1;
+    FILE *f = fopen(path, "r");
+    if (f) {
+        if (fscanf(f, "%lld", &n) != 1) n = -1;     /* "max" */
+        fclose(f);
+    }
+    return n;
+}
+
+/* Bytes that this process may use: of the machine, or of its container where that has fewer. */
+static int64_t pool_memory(void)
+{
+    int64_t memory = (int64_t)sysconf(_SC_PHYS_PAGES) * (int64_t)sysconf(_SC_PAGESIZE), group;
+    char line[4096], path[4200];
+    FILE *f = fopen("/proc/self/cgroup", "r");
+    while (f && fgets(line, sizeof line, f)) {
+        line[strcspn(line, "\n")] = 0;
+        char *name = strchr(line, ':'), *at = name ? strchr(name + 1, ':') : 0;
+        if (!at) continue;
+        *at++ = 0;
+        const int second = name[1] == 0;        /* version 2 has no controllers in its line */
+        if (!second && strcmp(name + 1, "memory")) continue;
+        /* a group has the limits of all groups that it is in; within a container its own is the root */
+        for (;;) {
+            snprintf(path, sizeof path, second ? "/sys/fs/cgroup%s/memory.max" : "/sys/fs/cgroup/memory%s/memory.limit_in_bytes",
+                     strcmp(at, "/") ? at : "");
+            group = pool_number_in(path);
+            if (group > 0 && (memory <= 0 || group < memory)) memory = group;
+            char *end = strrchr(at, '/');
+            if (!end || (end == at && at[1] == 0)) break;
+            end[end == at] = 0;
+        }
+    }
+    if (f) fclose(f);
+    return memory;
 }
 
 /* min(512 MiB, 1/8 of memory) */
 static int64_t pool_default_limit(void)
 {
-    int64_t memory = (int64_t)sysconf(_SC_PHYS_PAGES) * (int64_t)sysconf(_SC_PAGESIZE);
+    int64_t memory = pool_memory();
     return memory <= 0 ? (int64_t)128 << 20 : memory / 8 < ((int64_t)512 << 20) ? memory / 8 : (int64_t)512 << 20;
 }
 
@@ -181,7 +285,7 @@ static void pool_set_limit(int64_t limit)
 {
     pthread_mutex_lock(&pool_lock);
     pool.limit = limit;
-    pool_block *rest = pool_trim();
+    pool_block *rest = pool_trim(0);
     pthread_mutex_unlock(&pool_lock);
     pool_release(rest);
 }
@@ -199,6 +303,8 @@ static pool_state pool_get(void)
 static PyDataMem_Handler pool_handler;
 static int pool_last_was_warm;
 static int64_t pool_default_limit(void) { return 0; }
+static int pool_give_back(void) { return 0; }
+static inline void pool_tick(void) {}
 static void pool_init(void) {}
 static void pool_set_limit(int64_t limit) { (void)limit; }
 static pool_state pool_get(void) { pool_state s = { 0, 0, 0, 0, 0 }; return s; }

@@ -1,16 +1,14 @@
 """Preparing a job: everything that is decided before samples are seen."""
 
-cdef bint may_keep(job *j, int64_t bytes_) except -1:
-    """Whether tables of so many bytes are kept; the job has them on its account from then on."""
-    if bytes_ < LARGE_TABLE:
-        return True
-    if bytes_ > TABLE_BYTES:
-        return False
-    if add_tables(bytes_) > TABLES_BYTES:
-        add_tables(-bytes_)
-        return False
-    j.large_tables = bytes_
-    return True
+cdef bint may_keep(int64_t bytes_) noexcept:
+    """Whether tables of so many bytes are kept; those that are made in no time always are."""
+    return bytes_ < SMALL_TABLE or (bytes_ <= TABLE_BYTES and add_tables(0) + bytes_ <= TABLES_BYTES)
+
+
+cdef void count_bytes(job *j, int64_t bytes_) noexcept:
+    """Put memory on the job's account, which all jobs together have."""
+    j.kept_bytes += bytes_
+    add_tables(bytes_)
 
 
 cdef int set_axis(const row_table *level, axis_job *a, AxisMap m, int64_t n) except -1:
@@ -144,7 +142,7 @@ cdef int keep_tables(job *j) except -1:
     cdef axis_job *axes[2]
     cdef int64_t t, k, at, bytes_ = 0, tables = table_of(j, j.tiles - 1) + 1
     cdef int64_t place[2]
-    cdef bint keep_w = not j.long_taps and tables < TABLE_BYTES and may_keep(j, tables * row_table_bytes(j, j.tile))
+    cdef bint keep_w = not j.long_taps and tables < TABLE_BYTES and may_keep(tables * row_table_bytes(j, j.tile))
     axes[0], axes[1] = &j.d, &j.h
     if not keep_w:
         j.repeat = 0
@@ -161,6 +159,7 @@ cdef int keep_tables(job *j) except -1:
     j.tables = <char *>malloc(bytes_ + j.build_bytes + 64)
     if j.tables == NULL:
         raise MemoryError(f"no memory for tables of {bytes_} bytes")
+    count_bytes(j, bytes_ + j.build_bytes)
     cdef char *base = <char *>align64(<int64_t>j.tables)
     cdef double *build = <double *>(base + bytes_)
     memset(build, 0, j.build_bytes)

@@ -185,10 +185,10 @@ cdef struct job:
     int64_t repeat          # 0: every tile has its own
     int64_t build_bytes     # of memory in which tables are made
     bint build_zero         # that has to be zero
-    # memory that it owns: its tables, of which so many bytes count; what a path keeps besides; jobs that it is made of
+    # memory that it owns: its tables, what a path keeps besides, and jobs that it is made of
     char *tables
-    int64_t large_tables
     char *own
+    int64_t kept_bytes      # of the first two
     job *stage[2]
     const row_taps *plane_row   # a plane as one row of all its pixels
     few_sums *few           # what differs among the outputs of few inputs

@@ -61,6 +61,8 @@ cdef extern from "pool.h":
     bint pool_last_was_warm
     int64_t pool_default_limit()
     void pool_init()
+    bint pool_give_back()
+    void pool_tick()
     void pool_set_limit(int64_t limit)
     pool_state pool_get()
 
@@ -82,7 +84,7 @@ def pool_info():
 
 
 def kept_tables():
-    """Bytes of the large tables that kernels keep."""
+    """Bytes of the tables that all kernels keep."""
     return add_tables(0)
 
 
@@ -110,8 +112,8 @@ cdef enum:
     TABLE_OUTPUTS = 65536       # longer maps are tabulated tile by tile
     TABLE_WEIGHTS = 1 << 19     # and so are those with more weights than this
     TABLE_BYTES = 64 << 20      # of a row's tables, where they are kept
-    LARGE_TABLE = 1 << 22       # from here on a job's tables count,
-    TABLES_BYTES = 256 << 20    # and all jobs together keep no more of such
+    SMALL_TABLE = 1 << 16       # up to here whatever others keep
+    TABLES_BYTES = 256 << 20    # of all jobs together
     REPEAT_SAMPLES = 8192       # of a tile whose table serves others
     TILE_SAMPLES = 65536
     RING_BYTES = 1 << 20
@@ -343,7 +345,13 @@ cdef void release(job *j) noexcept nogil:
             free(j.stage[k])
     free(j.tables)
     free(j.own)
-    add_tables(-j.large_tables)
+    add_tables(-j.kept_bytes)
+
+
+cdef int64_t bytes_of(const job *j) noexcept:
+    """Memory that a job keeps, with the jobs that it is made of."""
+    return sizeof(job) + j.kept_bytes + (bytes_of(j.stage[0]) if j.stage[0] != NULL else 0) + (
+        bytes_of(j.stage[1]) if j.stage[1] != NULL else 0)
 
 
 cdef void take_job(Prepared p, job *into) noexcept:
@@ -365,8 +373,21 @@ include "prepare.pxi"
 
 # ---- arrays ---------------------------------------------------------------
 
+include "strided.pxi"
+
+
 cdef object new_array(int nd, cnp.npy_intp *dims, cnp.dtype dtype, int64_t size):
     """An uninitialised array; a large one in memory of the pool."""
+    pool_tick()
+    try:
+        return empty_array(nd, dims, dtype, size)
+    except MemoryError:
+        if not pool_give_back():
+            raise
+    return empty_array(nd, dims, dtype, size)
+
+
+cdef object empty_array(int nd, cnp.npy_intp *dims, cnp.dtype dtype, int64_t size):
     Py_INCREF(dtype)            # PyArray_Empty steals it
     if size < <int64_t>POOL_LEAST or pool_limit == 0:
         return PyArray_Empty(nd, dims, dtype, 0)
@@ -375,6 +396,20 @@ cdef object new_array(int nd, cnp.npy_intp *dims, cnp.dtype dtype, int64_t size)
         return PyArray_Empty(nd, dims, dtype, 0)
     finally:
         PyDataMem_SetHandler(before)
+
+
+def write(out, x):
+    """Fill an array with one of its shape and dtype that lies in another order."""
+    cdef strided_axes a
+    cdef cnp.ndarray to = out.view(np.ndarray), made = x
+    cdef int axis
+    order = sorted(range(cnp.PyArray_NDIM(to)), key=lambda k: -abs(to.strides[k]))
+    a.nd = 0
+    for axis in order:
+        add_axis(&a, cnp.PyArray_DIMS(to)[axis], cnp.PyArray_STRIDES(made)[axis], cnp.PyArray_STRIDES(to)[axis])
+    if a.nd and a.out[a.nd - 1] != cnp.PyArray_ITEMSIZE(to) or to.dtype != made.dtype or not copy_strided(
+            LEVEL, &a, <char *>cnp.PyArray_DATA(to), <const char *>cnp.PyArray_DATA(made), cnp.PyArray_ITEMSIZE(to)):
+        to[...] = x
 
 
 cdef str w_pass(const job *j):
@@ -476,25 +511,41 @@ cdef class CpuKernel:
         s.outer, s.d, s.h = group_stride[0], group_stride[1], group_stride[2]
         return True
 
-    cdef object new_output(self):
+    cdef object new_output(self, cnp.ndarray x):
+        """In the native form of this call's dtype, which may name what is equal in another way."""
         cdef cnp.npy_intp dims[MAX_DIMS]
+        cdef cnp.dtype dtype = self.dtype if x.descr is self.dtype else _native(x.descr)
         cdef int i
         for i in range(self.nd):
             dims[i] = self.out_shape[self.order[i]]
-        made = new_array(self.nd, dims, self.dtype, self.outputs * self.p.j.sample)
+        made = new_array(self.nd, dims, dtype, self.outputs * self.p.j.sample)
         return made if self.plain else made.transpose(self.inverse)
 
     cdef object ordered_copy(self, cnp.ndarray x):
         """A native, aligned copy whose memory order is the job's."""
-        order = [self.order[i] for i in range(self.nd)]
-        made = np.empty([x.shape[i] for i in order], self.dtype).transpose(self.inverse)
-        made[...] = x
-        return made
+        cdef strided_axes a
+        cdef cnp.ndarray made
+        cdef cnp.npy_intp dims[MAX_DIMS]
+        cdef int64_t size = self.dtype.itemsize
+        cdef int i
+        for i in range(self.nd):
+            dims[i] = self.shape[self.order[i]]
+        made = new_array(self.nd, dims, self.dtype, cnp.PyArray_SIZE(x) * size)
+        a.nd = 0
+        for i in range(self.nd):
+            add_axis(&a, dims[i], cnp.PyArray_STRIDES(x)[self.order[i]], cnp.PyArray_STRIDES(made)[i])
+        result = made.transpose(self.inverse)
+        if not self.is_native(x) or not copy_strided(
+                self.p.j.level, &a, <char *>cnp.PyArray_DATA(made), <const char *>cnp.PyArray_DATA(x), size):
+            result[...] = x
+        return result
+
+    cdef bint is_native(self, cnp.ndarray x):
+        # a structure is flagged as native whatever its fields are
+        return cnp.PyArray_ISNOTSWAPPED(x) and (cnp.PyArray_TYPE(x) != cnp.NPY_VOID or _native(x.descr) is x.descr)
 
     cdef bint usable(self, cnp.ndarray x):
-        # a structure is flagged as native whatever its fields are
-        return cnp.PyArray_ISALIGNED(x) and cnp.PyArray_ISNOTSWAPPED(x) and (
-            cnp.PyArray_TYPE(x) != cnp.NPY_VOID or _native(x.descr) is x.descr)
+        return cnp.PyArray_ISALIGNED(x) and self.is_native(x)
 
     cdef bint plainly_good(self, cnp.ndarray x, out) noexcept:
         """Whether `out` is a C-contiguous array beside a C-contiguous input: nothing is left to check."""
@@ -522,7 +573,7 @@ cdef class CpuKernel:
                 or (a.descr is not self.dtype and _native(a.dtype) != self.dtype)):
             raise ValueError(f"expected {self.dtype} of shape {self.shapes[0]}, got {x.dtype} of shape {x.shape}")
         if out is None:
-            b = self.new_output()
+            b = self.new_output(a)
         else:
             if not self.plainly_good(a, out):
                 _check_out(out, self.shapes[1], self.dtype, x)
@@ -533,7 +584,7 @@ cdef class CpuKernel:
             a = self.ordered_copy(a)
             self.bind(a, self.shape, &sx)
         if not self.usable(b) or not self.bind(b, self.out_shape, &so):
-            b = self.new_output()
+            b = self.new_output(a)
             self.bind(b, self.out_shape, &so)
         # memory that was there before, ours or the caller's
         warm = b is out or (self.outputs * self.p.j.sample >= <int64_t>POOL_LEAST and pool_limit and pool_last_was_warm)
@@ -579,6 +630,11 @@ cdef class CpuKernel:
         region_leave(lost)
         free(memory)
         return 0
+
+    @property
+    def kept_bytes(self):
+        """Memory that the kernel keeps between calls."""
+        return bytes_of(&self.p.j)
 
     def explain(self):
         """The kernel path in words."""

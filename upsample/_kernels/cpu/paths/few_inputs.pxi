@@ -72,7 +72,7 @@ cdef int prepare_few_inputs(Prepared p) except -1:
             memory += axis_table_bytes(axes[k], axes[k].m)
         find_runs(axes[k], &taps[k], runs[k], run_of[k])
     j.few.plane_of = run_of[0]
-    if not pack_pixels(j, run_of[1], run_of[2], runs[2].runs) and j.inner * j.sample <= COPIED_PIXEL:
+    if not pack_pixels(j, run_of[1], run_of[2], runs[1].runs, runs[2].runs) and j.inner * j.sample <= COPIED_PIXEL:
         forget_plane(p)
         return 0
     j.make_rows = sum_rows if j.plain_h else make_any       # where planes are not dense

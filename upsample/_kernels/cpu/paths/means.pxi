@@ -41,6 +41,7 @@ cdef int prepare_means(Prepared p) except -1:
     if t == NULL:
         raise MemoryError("no memory for taps")
     p.j.own = <char *>t
+    count_bytes(j, sizeof(means_taps))
     axes[0], axes[1], axes[2] = &j.d, &j.h, &j.w
     for k in range(3):
         t.count[k][0] = 1

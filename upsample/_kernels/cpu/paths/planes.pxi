@@ -22,6 +22,45 @@ cdef bint planes_fit(const job *j) noexcept:
             and j.w.m <= PLANES_WIDTH and j.w.n <= PLANES_READ and bytes_of_planes(j) <= PLANES_BYTES)
 
 
+cdef bint is_used(const axis_job *a, char *used) noexcept:
+    """Mark the inputs of an axis that are taps of any output; whether some are not."""
+    cdef int64_t o, k, left = a.n
+    if not a.has_pass or has_no_table(a):
+        memset(used, 1, a.n)
+        return False
+    for o in range(a.m):
+        for k in range(max64(a.whole.count[o], 1)):
+            used[clip(a.whole.first[o] + k, a.n)] = 1
+    for k in range(a.n):
+        left -= used[k]
+    return left > 0
+
+
+cdef int keep_used_rows(Prepared p, const job *k) except -1:
+    """Note which rows of a volume are read at all, as runs of them, where a part is not."""
+    cdef char *used = <char *>calloc(k.d.n + k.h.n, 1)
+    cdef int64_t *runs
+    cdef int64_t row, count = 0
+    cdef bint on = False
+    if used == NULL:
+        raise MemoryError("no memory for marks of rows")
+    if is_used(&k.d, used) + is_used(&k.h, used + k.d.n):
+        runs = <int64_t *>calloc(k.d.n * k.h.n + 2, sizeof(int64_t))
+        if runs == NULL:
+            free(used)
+            raise MemoryError("no memory for runs of rows")
+        for row in range(k.d.n * k.h.n + 1):
+            if on != (row < k.d.n * k.h.n and used[row // k.h.n] != 0 and used[k.d.n + row % k.h.n] != 0):
+                on = not on
+                runs[1 + count] = row
+                count += 1
+        runs[0] = count // 2
+        p.j.own = <char *>runs
+        count_bytes(&p.j, (k.d.n * k.h.n + 2) * sizeof(int64_t))
+    free(used)
+    return 0
+
+
 cdef int prepare_planes(Prepared p) except -1:
     cdef job *j = &p.j
     cdef job *k
@@ -30,6 +69,7 @@ cdef int prepare_planes(Prepared p) except -1:
     if pixels.j.tiles != 1:
         pixels, at_once = prepare(p.problem[0], j.sample, 1, PLANES, p.problem[1], p.problem[2]), 1
     k = j.stage[0] = stage(pixels)
+    keep_used_rows(p, k)
     j.units = j.most_parts = (groups + at_once - 1) // at_once
     j.scratch_bytes = (at_once * align64(j.d.n * j.h.n * j.w.n * PLANES * j.sample)
                        + at_once * align64(j.d.m * j.h.m * j.w.m * PLANES * j.sample) + k.scratch_bytes)
@@ -55,6 +95,7 @@ cdef void run_planes(const job *j, const char *x, const strides3 *sx, char *out,
     cdef char *target
     cdef char *pixels
     cdef int count
+    cdef const int64_t *runs = <const int64_t *>j.own
     cdef bint dense_x = sx.h == k.w.n * j.sample and (k.d.n == 1 or sx.d == k.h.n * sx.h)
     cdef bint dense_out = so.h == k.w.m * j.sample and (k.d.m == 1 or so.d == k.h.m * so.h)
     pixels_x.outer, pixels_out.outer = align64(plane_in * pixel), align64(plane_out * pixel)
@@ -67,8 +108,13 @@ cdef void run_planes(const job *j, const char *x, const strides3 *sx, char *out,
         for g in range(groups):
             count = <int>min64(PLANES, j.outer - (unit * k.outer + g) * PLANES)
             plane, pixels = x + (unit * k.outer + g) * PLANES * sx.outer, scratch + g * pixels_x.outer
-            if dense_x:
+            if dense_x and runs == NULL:
                 load(pixels, pixel, plane, sx.outer, plane_in, count)
+                continue
+            if dense_x:
+                for z in range(runs[0]):
+                    y = runs[1 + 2 * z]
+                    load(pixels + y * pixels_x.h, pixel, plane + y * sx.h, sx.outer, (runs[2 + 2 * z] - y) * k.w.n, count)
                 continue
             for z in range(k.d.n):
                 for y in range(k.h.n):
