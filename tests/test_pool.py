@@ -7,7 +7,9 @@ import os
 import subprocess
 import sys
 import threading
+import time
 import tracemalloc
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -312,3 +314,42 @@ def test_other_limits_are_refused(limit: Any, error: type[Exception]) -> None:
     with pytest.raises(error, match="the pool's limit must be"):
         upsample.set_pool_limit(limit)
     assert skeleton.pool_info()["limit"] == before
+
+
+def test_what_nobody_takes_again_goes_back_with_the_next_call() -> None:
+    del_me = enlarged(40)
+    del del_me
+    assert skeleton.pool_info()["kept"] >= 40 * MIB
+    time.sleep(4.2)
+    enlarged(1)
+    assert skeleton.pool_info()["kept"] == 0
+
+
+def test_outputs_that_became_small_are_no_mappings() -> None:
+    small = []
+    before = len(Path("/proc/self/maps").read_text().splitlines())
+    for _ in range(300):
+        y = upsample.interpolate(signal(MIB // 2 + 8), scale_factor=2)
+        y.resize(16, refcheck=False)
+        small.append(y)
+    assert len(Path("/proc/self/maps").read_text().splitlines()) < before + 100
+    assert all((y == 1).all() for y in small)
+
+
+def test_where_memory_runs_out_the_pool_is_emptied_first() -> None:
+    code = """if True:
+        import resource, numpy as np, upsample
+        from upsample._kernels.cpu import skeleton
+        skeleton.set_pool_limit(1 << 30)
+        kept = [upsample.interpolate(np.ones((1, 1, 8 << 20), np.float32), scale_factor=2) for _ in range(6)]
+        del kept
+        assert skeleton.pool_info()["kept"] >= 6 * (64 << 20)
+        now = int(open("/proc/self/statm").read().split()[0]) * resource.getpagesize()
+        resource.setrlimit(resource.RLIMIT_AS, (now + (64 << 20),) * 2)
+        x = np.ones((1, 1, 1 << 20), np.float32)
+        y = upsample.interpolate(x, scale_factor=40)
+        assert y.nbytes == 160 << 20 and y.min() == y.max() == 1, y
+        assert skeleton.pool_info()["kept"] == 0
+    """
+    done = subprocess.run([sys.executable, "-P", "-c", code], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr

@@ -10,15 +10,14 @@ from __future__ import annotations
 import math
 import signal
 import threading
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
 from ._arrays import output_order, overlaps_itself
-from ._axismap import AxisMap
 from ._interpolate import _resolve
-from ._plan import Pass, Plan
+from ._plan import Plan
 from .backends.cpu import job_for
 
 # No process maps more.  The kernels' sizes fit 64 bits below it: the ring of a reduction of D and H has up to four
@@ -177,9 +176,6 @@ def _placed(plan: Plan, strides: tuple[int, ...], out_strides: tuple[int, ...], 
         if w in along:
             raise
         inner = _inner_axes(plan, w, strides, out_strides)
-    if w not in along and all(p.map.is_copy for p in plan.passes):
-        same = AxisMap(plan.shape[w], plan.shape[w], "nearest", coords="rational", weights=None, acc="float32")
-        plan = replace(plan, passes=(Pass(w, same, "acc"), *plan.passes))
     along = [a for a in along if a != w]
     others = [a for a in range(len(plan.shape)) if a not in (*along, w, *inner) and plan.shape[a] > 1]
     others.sort(key=lambda a: abs(out_strides[a]), reverse=True)

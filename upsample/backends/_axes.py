@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import itertools
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
@@ -45,14 +45,43 @@ def groups_of(order: tuple[int, ...], passes: set[int]) -> Groups | None:
     return None
 
 
+def groups_for(
+    x: Any, order: tuple[int, ...], passes: set[int], obstacle: Callable[[Any, Groups], str]
+) -> Groups | None:
+    """`groups_of`; or others, with which an array is regular whose axes without a pass are not one after the other.
+
+    Others have a sixth group, before the five, of one axis along which the job is repeated.
+    """
+    groups = groups_of(order, passes)
+    if groups is None or not obstacle(x, groups):
+        return groups
+    return next((other for other in _other_groups(order, passes) if not obstacle(x, other)), groups)
+
+
+def _other_groups(order: tuple[int, ...], passes: set[int]) -> Iterator[Groups]:
+    along = sorted(passes)
+    last = order.index(along[-1])
+    kinds: list[tuple[tuple[int, ...], tuple[int, ...], list[int]]] = [((along[-1],), order[last + 1 :], along[:-1])]
+    if order[-1] not in passes and len(along) < 3:
+        kinds.append(((order[-1],), (), along))
+    for w, inner, others in kinds:
+        rest = tuple(a for a in order if a not in passes and a not in (*w, *inner))
+        d, h = ((), (), *((a,) for a in others))[-2:]
+        for repeated in ((), *((a,) for a in rest)):
+            outer = tuple(a for a in rest if a not in repeated)
+            # neighbours in the output's memory as well
+            if all(order.index(b) == order.index(a) + 1 for a, b in itertools.pairwise(outer)):
+                yield repeated, outer, d, h, w, inner
+
+
 def irregular(x: Any, groups: Groups) -> str:
     """Why the strides of an array are not those of five numbers; empty where they are."""
     expected = x.dtype.itemsize
-    for axis in reversed((*groups[3], *groups[4])):  # W and inner are dense
+    for axis in reversed((*groups[-2], *groups[-1])):  # W and inner are dense
         if x.shape[axis] != 1 and x.strides[axis] != expected:
             return f"its axis {axis} is not dense"
         expected *= x.shape[axis]
-    for group in groups[:3]:  # the axes of the others have one stride together
+    for group in groups[:-2]:  # the axes of the others have one stride together
         long = [axis for axis in reversed(group) if x.shape[axis] != 1]
         for inner, axis in itertools.pairwise(long):
             if x.strides[axis] != x.strides[inner] * x.shape[inner]:
@@ -67,7 +96,7 @@ def own_order(plan: Plan, x: Any, obstacle: Callable[[Any, Groups], str]) -> tup
     where all of them copy.
     """
     passes = {p.axis for p in plan.passes}
-    groups = groups_of(output_order(x.shape, x.strides), passes)
+    groups = groups_for(x, output_order(x.shape, x.strides), passes, obstacle)
     if math.prod(plan.out_shape) >= math.prod(plan.shape) or (groups is not None and not obstacle(x, groups)):
         return None
     long = iter(sorted((a for a in range(x.ndim) if x.shape[a] > 1), key=lambda a: -abs(x.strides[a])))
@@ -79,14 +108,11 @@ def own_order(plan: Plan, x: Any, obstacle: Callable[[Any, Groups], str]) -> tup
     return order if groups is not None and not obstacle(x.transpose(order), groups) else None
 
 
-def copies(plan: Plan, like: Any, out: Any, obstacle: Callable[[Any, Groups], str]) -> str:
-    """What running a plan on these arrays copies, given why a kernel cannot run on an array as it is."""
+def copies(plan: Plan, like: Any, out: Any, groups: Groups | None, obstacle: Callable[[Any, Groups], str]) -> str:
+    """What running a plan on these arrays copies, given its groups and why a kernel cannot run on an array as it is."""
     if nothing_to_do(plan):
         return ""
-    groups = groups_of(output_order(like.shape, like.strides), {p.axis for p in plan.passes})
     said = []
-    if own_order(plan, like, obstacle) is not None:
-        return "the result is made in the input's memory order, and copied"
     if groups is not None and (why := obstacle(like, groups)):  # else the kernel says that it copies
         said.append(f"the input is copied first ({why})")
     if out is not None:

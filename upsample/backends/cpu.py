@@ -14,9 +14,22 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from .._arrays import native, output_order
+from .._axismap import AxisMap
 from .._kernels.cpu import skeleton
 from . import register_backend
-from ._axes import Copy, Groups, Reordered, Transposed, copies, groups_of, irregular, nothing_to_do, own_order, size_of
+from ._axes import (
+    Copy,
+    Groups,
+    Reordered,
+    Transposed,
+    copies,
+    groups_for,
+    groups_of,
+    irregular,
+    nothing_to_do,
+    own_order,
+    size_of,
+)
 
 if TYPE_CHECKING:
     from .._plan import Plan
@@ -44,11 +57,14 @@ class Cpu:
             kernel = Reordered(plan, order, _prepare, skeleton.write)
             if not isinstance(kernel.kernel, str):
                 return kernel
-        return _prepare(plan, output_order(like.shape, like.strides))
+        return _prepare(plan, output_order(like.shape, like.strides), like)
 
     def remarks(self, plan: Plan, like: Any, out: Any) -> str:
         """Copies that these arrays cost beside the kernel."""
-        return copies(plan, like, out, obstacle)
+        if not nothing_to_do(plan) and own_order(plan, like, obstacle) is not None:
+            return "the result is made in the input's memory order, and copied"
+        order, passes = output_order(like.shape, like.strides), {p.axis for p in plan.passes}
+        return copies(plan, like, out, groups_for(like, order, passes, obstacle) if passes else None, obstacle)
 
 
 def obstacle(x: Any, groups: Groups) -> str:
@@ -60,22 +76,26 @@ def obstacle(x: Any, groups: Groups) -> str:
     return irregular(x, groups)
 
 
-def _prepare(plan: Plan, order: tuple[int, ...]) -> Any:
-    """The kernel for arrays whose axes lie in memory in this order."""
-    groups = groups_of(order, {p.axis for p in plan.passes})
+def _prepare(plan: Plan, order: tuple[int, ...], like: Any = None) -> Any:
+    """The kernel for arrays whose axes lie in memory in this order, and as those of an array like them."""
+    passes = {p.axis for p in plan.passes}
+    groups = groups_of(order, passes) if like is None else groups_for(like, order, passes, obstacle)
     if groups is None:
         transposed = Transposed(plan, _prepare)
         return transposed.kernel if isinstance(transposed.kernel, str) else transposed
     made = job_for(plan, groups)
     if isinstance(made, str):
         return made
-    return skeleton.CpuKernel(made, plan.dtype, plan.shape, plan.out_shape, groups)
+    return skeleton.CpuKernel(made, plan.dtype, plan.shape, plan.out_shape, groups, order)
 
 
 def job_for(plan: Plan, groups: tuple[tuple[int, ...], ...]) -> skeleton.Prepared | str:
-    """The plan as a job on groups of axes: outer, D, H, W and inner, of which D, H and W have one at the most."""
-    outer, d, h, w, inner = groups
+    """The plan as a job on groups of axes: outer, D, H, W and inner; those of D, H or W have one pass at the most."""
+    outer, d, h, w, inner = groups[-5:]
     maps = {p.axis: p.map for p in plan.passes}
+    if w[0] not in maps and all(m.is_copy for m in maps.values()):
+        n = size_of(plan, w)  # copies need a map there: that of every sample to itself
+        maps[w[0]] = AxisMap(n, n, "nearest", coords="rational", weights=None, acc="float32")
     return skeleton.prepare(
         plan.dtype.name,
         plan.dtype.itemsize,

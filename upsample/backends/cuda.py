@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from .._arrays import output_order
 from . import register_backend
-from ._axes import Copy, Transposed, copies, nothing_to_do
+from ._axes import Copy, Transposed, copies, groups_of, nothing_to_do
 
 if TYPE_CHECKING:
     from .._plan import Plan
@@ -53,7 +53,10 @@ class Cuda:
         """Copies that these arrays cost beside the kernel."""
         from ._cuda import obstacle
 
-        return copies(plan, like, out, obstacle)
+        groups = (
+            groups_of(output_order(like.shape, like.strides), {p.axis for p in plan.passes}) if plan.passes else None
+        )
+        return copies(plan, like, out, groups, obstacle)
 
 
 class OnDevice:

@@ -444,15 +444,17 @@ cdef str path_name(const job *j):
 cdef class CpuKernel:
     """A job bound to arrays of one shape and dtype: ``kernel(x, out=None)``.
 
-    `groups` tells which array axes make up outer, D, H, W and inner, from outermost to innermost in
-    memory; `order` is all of them.
+    `groups` tells which array axes make up outer, D, H, W and inner; a group more, before these, is of the axis along which
+    the job is repeated. `order` is all axes from outermost to innermost in the memory of a new output.
     """
     cdef Prepared p
     cdef int nd
     cdef cnp.npy_intp shape[MAX_DIMS]
     cdef cnp.npy_intp out_shape[MAX_DIMS]
     cdef int order[MAX_DIMS]
+    cdef int axes[MAX_DIMS]     # group by group
     cdef int group_end[5]
+    cdef int repeated           # the axis along which the job is repeated, or -1
     cdef cnp.dtype dtype
     cdef int64_t outputs
     cdef int64_t work       # samples read or written, whichever is more: what threads are judged by
@@ -460,7 +462,7 @@ cdef class CpuKernel:
     cdef tuple shapes
     cdef object inverse
 
-    def __init__(self, Prepared p, dtype, tuple shape, tuple out_shape, groups):
+    def __init__(self, Prepared p, dtype, tuple shape, tuple out_shape, groups, order):
         cdef int i, at = 0
         self.p, self.dtype, self.nd = p, dtype, len(shape)
         self.shapes = (shape, out_shape)
@@ -470,13 +472,17 @@ cdef class CpuKernel:
             self.outputs *= out_shape[i]
             self.work *= shape[i]
         self.work = max64(self.work, self.outputs)
-        for i, group in enumerate(groups):
+        self.repeated = groups[0][0] if len(groups) > 5 and groups[0] else -1
+        if self.repeated >= 0 and self.outputs * p.j.sample >= STREAM_BYTES:
+            may_stream(&self.p.j)       # the job knows one of its repeats
+        for i, group in enumerate(groups[len(groups) - 5:]):
             for axis in group:
-                self.order[at] = axis
+                self.axes[at] = axis
                 at += 1
             self.group_end[i] = at
-        order = [self.order[i] for i in range(self.nd)]
-        self.plain = order == list(range(self.nd))
+        for i, axis in enumerate(order):
+            self.order[i] = axis
+        self.plain = list(order) == list(range(self.nd))
         self.inverse = tuple(np.argsort(order))
 
     cdef bint bind(self, cnp.ndarray x, const cnp.npy_intp *shape, strides3 *s) noexcept:
@@ -487,8 +493,8 @@ cdef class CpuKernel:
         cdef int g, i, start, axis
         cdef bint found
         # W and inner are dense
-        for i in range(self.nd - 1, self.group_end[2] - 1, -1):
-            axis = self.order[i]
+        for i in range(self.group_end[4] - 1, self.group_end[2] - 1, -1):
+            axis = self.axes[i]
             if shape[axis] != 1 and st[axis] != expected:
                 return False
             expected *= shape[axis]
@@ -497,7 +503,7 @@ cdef class CpuKernel:
             found = False
             group_stride[g] = 0
             for i in range(self.group_end[g] - 1, start - 1, -1):
-                axis = self.order[i]
+                axis = self.axes[i]
                 if shape[axis] == 1:
                     continue
                 if not found:
@@ -566,6 +572,9 @@ cdef class CpuKernel:
         cdef strides3 sx, so
         cdef bint warm
         cdef cnp.ndarray a, b
+        cdef const char *source
+        cdef char *target
+        cdef int64_t k
         if not cnp.PyArray_Check(x):
             raise TypeError(f"expected a numpy.ndarray, got {type(x).__name__}")
         a = x
@@ -589,7 +598,14 @@ cdef class CpuKernel:
         # memory that was there before, ours or the caller's
         warm = b is out or (self.outputs * self.p.j.sample >= <int64_t>POOL_LEAST and pool_limit and pool_last_was_warm)
         so.stream = warm and self.outputs * self.p.j.sample >= STREAM_BYTES and self.p.j.level.stream_row != NULL
-        self.run(<const char *>cnp.PyArray_DATA(a), &sx, <char *>cnp.PyArray_DATA(b), &so)
+        source, target = <const char *>cnp.PyArray_DATA(a), <char *>cnp.PyArray_DATA(b)
+        if self.repeated < 0:
+            self.run(source, &sx, target, &so)
+        else:
+            for k in range(self.shape[self.repeated]):
+                self.run(source, &sx, target, &so)
+                source += cnp.PyArray_STRIDES(a)[self.repeated]
+                target += cnp.PyArray_STRIDES(b)[self.repeated]
         if out is None or b is out:
             return b
         _write(out, b)

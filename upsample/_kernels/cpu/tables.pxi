@@ -209,7 +209,7 @@ cdef int64_t count_runs(const row_table *level, const axis_job *a) except -1:
     cdef double *build
     if not a.has_pass:
         return a.m
-    if a.n > RUN_INPUTS or K > RUN_INPUTS or not keeps_table(a):
+    if a.n > RUN_INPUTS or K > RUN_INPUTS or not keeps_table(a) or not (a.recipe.transposed or a.n == 1):
         return 0
     build = <double *>calloc(taps_scratch(&a.recipe) + 1, 8)
     if build == NULL:

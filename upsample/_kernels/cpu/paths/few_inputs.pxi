@@ -21,7 +21,8 @@ cdef bint few_inputs_fit(const job *j) noexcept:
 
 
 cdef inline bint few_runs(const axis_job *a) noexcept:
-    return a.m <= RUNS if not a.has_pass else a.weight_size != 0 and a.structure.runs <= RUNS and keeps_table(a)
+    # (others' taps may lie beyond the ends, and be those at the ends)
+    return a.m <= RUNS if not a.has_pass else a.weight_size != 0 and a.recipe.transposed and keeps_table(a)
 
 
 # The sums along each axis, and where they are copied to.
