@@ -955,3 +955,37 @@ def test_every_path_is_counted_where_it_ran(name: str, threads: int, made: Any) 
 
 def test_every_path_of_the_table_is_known_here() -> None:
     assert set(skeleton.made_by_paths()) == set(COUNTED)
+
+
+def test_what_a_review_of_paths_found() -> None:
+    """Planes that nothing comes to; rows in several tiles; outputs without taps; sums whose taps lie beyond the end."""
+    gone = upsample.plan((2, 1, 2, 2, 2), "float32", size=(1, 1, 1), mode="nearest").T.window((1, 0, 0), (2, 1, 2))[2]
+    assert not gone(np.ones(gone.shape, np.float32), out=np.full(gone.out_shape, 77, np.float32)).any()
+    wide = upsample.plan((1, 4, 2048, 64), "float32", size=(2, 2), mode="area", layout="NHWC").T
+    g = np.random.default_rng(33).standard_normal(wide.shape).astype(np.float32)
+    apart = wide(g, out=np.full((1, 4, 2100, 64), 7, np.float32)[:, :, :2048])
+    np.testing.assert_array_equal(apart, wide(g))
+    rest = upsample.plan((1, 1, 8, 8), "float32", size=(1, 1), mode="nearest").T.window((4, 4), (8, 8))[2]
+    for value in (np.inf, -1.0):
+        found = rest(np.full(rest.shape, value, np.float32))
+        assert not found.any()
+        assert not np.signbit(found).any()
+    for shape, size, mode in (((1, 1, 1, 1), (14, 14), "bilinear"), ((1, 1, 1, 1, 1), (8, 8, 8), "trilinear")):
+        x = np.full(shape, 3.0, np.float32)
+        assert (upsample.interpolate(x, size=size, mode=mode) == 3).all()
+
+
+def test_filled_planes_of_signals_are_counted(made: Any) -> None:
+    plan = upsample.plan((64, 64, 49), "float32", size=(1,), mode="area").T
+    plan(np.ones(plan.shape, np.float32))
+    assert made()["filled planes"] == 64 * 64
+
+
+def test_filled_planes_where_tables_use_up_their_limit() -> None:
+    kept = []
+    while skeleton.kept_tables() < 250 << 20 and len(kept) < 200:
+        plan = upsample.plan((1, 1, 60000 + len(kept)), "float32", size=80000, mode="linear")
+        plan(np.ones(plan.shape, np.float32))
+        kept.append(plan)
+    plan = upsample.plan((2, 1, 3, 60001), "float64", size=(1, 1), mode="area").T
+    assert (plan(np.full(plan.shape, 180003.0)) == 1).all()

@@ -192,20 +192,8 @@ cdef embedded(const upsample_work *w):
     )
 
 
-cdef kernel_data *made(const upsample_work *given) except NULL:
-    cdef upsample_work known                            # later fields than the caller's count as zero
-    cdef const upsample_work *w = &known
-    cdef int64_t size = given.struct_size
-    if not LEAST_WORK <= size <= <int64_t>sizeof(upsample_work):
-        raise _Argument(f"struct_size must be from {LEAST_WORK} to {sizeof(upsample_work)}, sizeof(upsample_work) in "
-                        f"version {UPSAMPLE_API_MAJOR}.{UPSAMPLE_API_MINOR} of the interface, got {size}")
-    memset(&known, 0, sizeof(upsample_work))
-    memcpy(&known, given, size)
-    e = embedded(w)
-    cdef kernel_data *k = <kernel_data *>malloc(sizeof(kernel_data))
-    if k == NULL:
-        raise MemoryError("no memory for a kernel")
-    memset(k, 0, sizeof(kernel_data))
+cdef int fill(kernel_data *k, const upsample_work *w, e) except -1:
+    """The fields of a kernel, which is zero but for them."""
     k.owners = 1
     cdef upsample_info *info = &k.info
     cdef Prepared p
@@ -228,7 +216,7 @@ cdef kernel_data *made(const upsample_work *given) except NULL:
         for i in range(k.blocks):
             info.units *= k.block[i].size
         info.scratch_bytes = 64                         # none, but malloc(0) may be NULL
-        return k
+        return 0
     p = e.job
     take_job(p, &k.j)
     k.sx.outer, k.sx.d, k.sx.h = e.steps[0]
@@ -242,6 +230,29 @@ cdef kernel_data *made(const upsample_work *given) except NULL:
     if k.so.stream:
         may_stream(&k.j)        # the job knows one block only
     info.scratch_bytes = k.j.scratch_bytes + 64         # room to align it
+    return 0
+
+
+cdef kernel_data *made(const upsample_work *given) except NULL:
+    cdef upsample_work known                            # later fields than the caller's count as zero
+    cdef const upsample_work *w = &known
+    cdef int64_t size = given.struct_size
+    if not LEAST_WORK <= size <= <int64_t>sizeof(upsample_work):
+        raise _Argument(f"struct_size must be from {LEAST_WORK} to {sizeof(upsample_work)}, sizeof(upsample_work) in "
+                        f"version {UPSAMPLE_API_MAJOR}.{UPSAMPLE_API_MINOR} of the interface, got {size}")
+    memset(&known, 0, sizeof(upsample_work))
+    memcpy(&known, given, size)
+    e = embedded(w)
+    cdef kernel_data *k = <kernel_data *>malloc(sizeof(kernel_data))
+    if k == NULL:
+        raise MemoryError("no memory for a kernel")
+    memset(k, 0, sizeof(kernel_data))
+    try:
+        fill(k, w, e)
+    except:
+        release(&k.j)
+        free(k)
+        raise
     return k
 
 

@@ -1,7 +1,10 @@
 """Preparing a job: everything that is decided before samples are seen."""
 
 cdef bint may_keep(int64_t bytes_) noexcept:
-    """Whether tables of so many bytes are kept; those that are made in no time always are."""
+    """Whether tables of so many bytes are kept; those that are made in no time always are.
+
+    The limit is not exact: threads that ask at once may pass it together.
+    """
     return bytes_ < SMALL_TABLE or (bytes_ <= TABLE_BYTES and add_tables(0) + bytes_ <= TABLES_BYTES)
 
 
@@ -260,5 +263,5 @@ def prepare(str dtype, int64_t sample, int64_t outer, int64_t inner, sizes, maps
             j.made_by = &paths[at]
             if j.made_by.prepare(p):
                 break
-            assert j.tables == NULL, j.made_by.name
+            assert j.tables == NULL == j.own and j.stage[0] == NULL and j.kept_bytes == 0, j.made_by.name
     return p

@@ -214,6 +214,12 @@ cdef inline void sum_row(const job *j, run_state *s, int64_t d, int64_t y, char 
         make_row(j, s, dst, d, y)
 
 
+cdef inline bint planes_dense(const job *j, const strides3 *sx, const strides3 *so) noexcept nogil:
+    """Whether rows of a plane follow each other, in the input and in the output."""
+    cdef int64_t pixel = j.inner * j.sample
+    return (j.h.n == 1 or sx.h == j.w.n * pixel) and (j.h.m == 1 or so.h == j.w.m * pixel)
+
+
 cdef inline bint whole_lines(const job *j, const char *out, const strides3 *so) noexcept nogil:
     """Whether every row of every tile is whole lines of the cache."""
     cdef int64_t pixel = j.inner * j.sample, lines = <int64_t>out | so.outer | so.d | so.h | j.w.m * pixel
@@ -299,3 +305,11 @@ cdef void run_rows(const job *j, const char *x, const strides3 *sx, char *out, c
             tile += 1
     if so.stream:
         j.level.stream_end()
+
+
+cdef void run_rows_of_planes(const job *j, const char *x, const strides3 *sx, char *out, const strides3 *so, char *scratch,
+                             int64_t plane_lo, int64_t plane_hi) noexcept nogil:
+    """Planes [plane_lo, plane_hi) of all D planes, row by row: units of rows are numbered tile by tile."""
+    cdef int64_t rows = j.outer * j.d.m * j.h.m, tile
+    for tile in range(j.tiles):
+        run_rows(j, x, sx, out, so, scratch, tile * rows + plane_lo * j.h.m, tile * rows + plane_hi * j.h.m)

@@ -113,6 +113,7 @@ cdef struct map_structure:
     int64_t doubled_src                 # pair j is centred on input j + doubled_src
     bint halved                         # whole factor 1/2: output o is the mean of inputs 2o and 2o + 1
     int64_t runs                        # of outputs that have the same taps; 0: many, or they were not looked for
+    bint one_weight                     # of one input: every output is that, by one weight
 
 
 # The taps of an H or D axis for outputs [lo, hi).

@@ -581,8 +581,10 @@ cdef class CpuKernel:
         if (cnp.PyArray_NDIM(a) != self.nd or memcmp(cnp.PyArray_DIMS(a), self.shape, self.nd * sizeof(cnp.npy_intp))
                 or (a.descr is not self.dtype and _native(a.dtype) != self.dtype)):
             raise ValueError(f"expected {self.dtype} of shape {self.shapes[0]}, got {x.dtype} of shape {x.shape}")
+        warm = False
         if out is None:
             b = self.new_output(a)
+            warm = pool_last_was_warm   # memory that was there before, ours or the caller's
         else:
             if not self.plainly_good(a, out):
                 _check_out(out, self.shapes[1], self.dtype, x)
@@ -594,9 +596,9 @@ cdef class CpuKernel:
             self.bind(a, self.shape, &sx)
         if not self.usable(b) or not self.bind(b, self.out_shape, &so):
             b = self.new_output(a)
+            warm = pool_last_was_warm
             self.bind(b, self.out_shape, &so)
-        # memory that was there before, ours or the caller's
-        warm = b is out or (self.outputs * self.p.j.sample >= <int64_t>POOL_LEAST and pool_limit and pool_last_was_warm)
+        warm = b is out or (warm and self.outputs * self.p.j.sample >= <int64_t>POOL_LEAST and pool_limit != 0)
         so.stream = warm and self.outputs * self.p.j.sample >= STREAM_BYTES and self.p.j.level.stream_row != NULL
         source, target = <const char *>cnp.PyArray_DATA(a), <char *>cnp.PyArray_DATA(b)
         if self.repeated < 0:

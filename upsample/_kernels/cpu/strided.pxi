@@ -103,7 +103,8 @@ cdef int copy_picked(const row_table *level, const strided_axes *a, char *out, c
     cdef int axes = a.nd - (2 if pixels else 1)
     cdef row_taps t, rest
     cdef int32_t *index
-    cdef char *memory = <char *>malloc(indexes + (level.plane_bytes(P * C, size) if level.copy_plane != NULL else 0) + 64)
+    cdef bint vectors = level.copy_plane != NULL and size <= COPIED_PIXEL
+    cdef char *memory = <char *>malloc(indexes + (level.plane_bytes(P * C, size) if vectors else 0) + 64)
     if memory == NULL:
         raise MemoryError("no memory for the places of samples")
     index = <int32_t *>align64(<int64_t>memory)
@@ -112,7 +113,7 @@ cdef int copy_picked(const row_table *level, const strided_axes *a, char *out, c
             index[i * C + c] = <int32_t>(i * step + c * channel - least)
     memset(&t, 0, sizeof(t))
     t.m, t.n, t.index = P * C, most - least + 1, index
-    if level.copy_plane != NULL and size <= COPIED_PIXEL:
+    if vectors:
         level.pack_plane(&t, size, <char *>index + indexes)
     rest = t
     rest.m, rest.left = total % P * C, NULL

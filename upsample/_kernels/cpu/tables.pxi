@@ -200,15 +200,16 @@ cdef bint is_halved(const row_table *level, const axis_job *a, const taps_period
     return are_halves(a, &t)
 
 
-cdef int64_t count_runs(const row_table *level, const axis_job *a) except -1:
-    """Runs of outputs that have the same taps, of an axis with few inputs; 0 where they are more than outputs repay."""
+cdef int find_runs_of(const row_table *level, const axis_job *a, map_structure *s) except -1:
+    """Runs of outputs that have the same taps, of an axis with few inputs; none where they are more than outputs repay."""
     cdef few_taps t
     cdef int64_t o, lo, size = a.weight_size, runs = 1, K = a.recipe.taps_max, first = 0
     cdef int32_t count = 0
     cdef char weights[RUN_INPUTS * 8]
     cdef double *build
     if not a.has_pass:
-        return a.m
+        s.runs, s.one_weight = a.m, a.n == 1
+        return 0
     if a.n > RUN_INPUTS or K > RUN_INPUTS or not keeps_table(a) or not (a.recipe.transposed or a.n == 1):
         return 0
     build = <double *>calloc(taps_scratch(&a.recipe) + 1, 8)
@@ -228,12 +229,13 @@ cdef int64_t count_runs(const row_table *level, const axis_job *a) except -1:
             runs = 0
             break
     free(build)
-    return runs
+    s.runs, s.one_weight = runs, a.n == 1 and runs == 1 and K == 1 and count == 1 and size > 0
+    return 0
 
 
 cdef int find_structure(const row_table *level, axis_job *a) except -1:
     cdef map_structure *s = &a.structure
-    s.runs = count_runs(level, a)
+    find_runs_of(level, a, s)
     if not a.has_pass:
         return 0
     s.period = find_period(&a.recipe)

@@ -57,6 +57,7 @@ cdef void forget_plane(Prepared p) noexcept:
     free(p.j.own)
     p.j.own = NULL
     p.j.plane_row = NULL
+    p.j.few = NULL
 
 
 cdef bint pack_pixels(job *j, const int64_t *rows, const int64_t *columns, int64_t height, int64_t width) noexcept:
@@ -118,9 +119,9 @@ cdef void run_copied_planes(const job *j, const char *x, const strides3 *sx, cha
     cdef int64_t first = unit_lo * at_once, stop = min64(unit_hi * at_once, j.outer * D)
     cdef char *target
     cdef bint lines
-    if (j.h.n > 1 and sx.h != j.w.n * pixel) or (j.h.m > 1 and so.h != j.w.m * pixel) or (at_once > 1 and (
+    if not planes_dense(j, sx, so) or (at_once > 1 and (
             sx.outer != j.h.n * j.w.n * pixel or so.outer != plane * pixel)):
-        run_rows(j, x, sx, out, so, scratch, first * j.h.m, stop * j.h.m)
+        run_rows_of_planes(j, x, sx, out, so, scratch, first, stop)
         return
     ran(COPIED_PLANES, stop - first)
     lines = so.stream and j.plane_row.left != NULL and (
@@ -130,7 +131,7 @@ cdef void run_copied_planes(const job *j, const char *x, const strides3 *sx, cha
         z = picked(j, &j.d, &j.d.whole, d)
         target = out + first // D * so.outer + d * so.d
         if z < 0:
-            memset(target, 0, plane * pixel)
+            memset(target, 0, j.plane_row.m * pixel)
         else:
             copy_pixels(j, target, x + first // D * sx.outer + z * sx.d, lines)
         first += at_once
@@ -138,7 +139,7 @@ cdef void run_copied_planes(const job *j, const char *x, const strides3 *sx, cha
         j.level.stream_end()
     if first < stop:
         # fewer planes than the table is for: pixel by pixel, since vectors would read further
-        run_rows(j, x, sx, out, so, scratch, first * j.h.m, stop * j.h.m)
+        run_rows_of_planes(j, x, sx, out, so, scratch, first, stop)
 
 
 COPIED_PLANES = add_path(b"copied planes", copied_planes_fit, prepare_copied_planes, run_copied_planes)

@@ -6,6 +6,7 @@ cdef enum:
     RUN_OUTPUTS = 3         # of a run, in the mean, at the least
     FEW_OUTPUTS = 8192      # of a plane at the most, where its pixels are not copied by vectors
     FEW_BYTES = 8192        # of the sums of a plane or volume
+    FILLED_PLANE = 1 << 20  # bytes at the most: threads share larger ones out by rows
 
 cdef path *FEW_INPUTS
 cdef path *FILLED_PLANES
@@ -73,6 +74,7 @@ cdef int prepare_few_inputs(Prepared p) except -1:
             memory += axis_table_bytes(axes[k], axes[k].m)
         find_runs(axes[k], &taps[k], runs[k], run_of[k])
     j.few.plane_of = run_of[0]
+    (<row_taps *>j.plane_row).n = runs[1].runs * runs[2].runs
     if not pack_pixels(j, run_of[1], run_of[2], runs[1].runs, runs[2].runs) and j.inner * j.sample <= COPIED_PIXEL:
         forget_plane(p)
         return 0
@@ -99,7 +101,7 @@ cdef void run_few_inputs(const job *j, const char *x, const strides3 *sx, char *
     cdef char *target
     cdef bint dense = (j.h.n == 1 or sx.h == row * j.sample) and (j.d.n == 1 or sx.d == j.h.n * row * j.sample), lines
     if j.h.m > 1 and so.h != j.w.m * pixel:
-        run_rows(j, x, sx, out, so, scratch, unit_lo * j.d.m * j.h.m, unit_hi * j.d.m * j.h.m)
+        run_rows_of_planes(j, x, sx, out, so, scratch, unit_lo * j.d.m, unit_hi * j.d.m)
         return
     ran(FEW_INPUTS, unit_hi - unit_lo)
     lines = so.stream and j.plane_row.left != NULL and (<int64_t>out | so.outer | so.d | j.plane_row.m * pixel) & 63 == 0
@@ -138,15 +140,12 @@ cdef inline void load_samples(const job *j, char *dst, const char *src, int64_t 
         memcpy(dst, src, n * j.sample)
 
 
-cdef inline bint is_filled(const axis_job *a) noexcept:
-    return a.n == 1 and (not a.has_pass or a.structure.runs == 1 and a.recipe.taps_max == 1)
-
-
 cdef bint filled_planes_fit(const job *j) noexcept:
-    """One sample by one weight, of one channel: whole planes are filled."""
+    """One sample by one weight, of one channel: whole planes are filled.  Their tables are such as are always kept."""
     return (not j.copies and j.acc <= ACC_F64 and j.form == FORM_WIDE and j.load == NULL and j.store == NULL
-            and is_filled(&j.w) and is_filled(&j.h) and j.inner == 1 and not j.d.has_pass and j.d.n == 1
-            and j.w.has_pass and j.w.m <= TILE_SAMPLES and keeps_table(&j.h))
+            and j.w.structure.one_weight and j.h.structure.one_weight and j.inner == 1 and not j.d.has_pass and j.d.n == 1
+            and j.w.has_pass and row_table_bytes(j, j.w.m) < SMALL_TABLE and keeps_table(&j.h)
+            and j.h.m * j.w.m * j.sample <= FILLED_PLANE)
 
 
 cdef int prepare_filled_planes(Prepared p) except -1:
@@ -158,8 +157,8 @@ cdef int prepare_filled_planes(Prepared p) except -1:
 
 cdef void run_filled_planes(const job *j, const char *x, const strides3 *sx, char *out, const strides3 *so, char *scratch,
                             int64_t unit_lo, int64_t unit_hi) noexcept nogil:
-    if so.h != j.w.m * j.sample or so.stream:
-        run_rows(j, x, sx, out, so, scratch, unit_lo * j.h.m, unit_hi * j.h.m)
+    if (j.h.m > 1 and so.h != j.w.m * j.sample) or so.stream:
+        run_rows_of_planes(j, x, sx, out, so, scratch, unit_lo, unit_hi)
         return
     ran(FILLED_PLANES, unit_hi - unit_lo)
     j.level.spread[j.acc](

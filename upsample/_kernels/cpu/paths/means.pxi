@@ -77,7 +77,8 @@ cdef void run_means(const job *j, const char *x, const strides3 *sx, char *out, 
     cdef const char *source
     cdef char *made
     cdef char *row
-    cdef char few[MEANS_FEW * 8]
+    cdef double aligned[MEANS_FEW]
+    cdef char *few = <char *>aligned
     cdef bint dense = (D == 1 or sx.d == plane) and (j.outer == 1 or sx.outer == D * plane)    # all rows one step apart
     cdef bint straight = parts == 1 and so.outer == j.sample and j.store == NULL
     ran(MEANS, unit_hi - unit_lo)

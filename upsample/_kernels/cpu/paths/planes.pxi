@@ -22,8 +22,8 @@ cdef bint planes_fit(const job *j) noexcept:
             and j.w.m <= PLANES_WIDTH and j.w.n <= PLANES_READ and bytes_of_planes(j) <= PLANES_BYTES)
 
 
-cdef bint is_used(const axis_job *a, char *used) noexcept:
-    """Mark the inputs of an axis that are taps of any output; whether some are not."""
+cdef bint mark_used(const axis_job *a, char *used) noexcept:
+    """Mark the inputs of an axis that are taps of any output; whether some are none."""
     cdef int64_t o, k, left = a.n
     if not a.has_pass or has_no_table(a):
         memset(used, 1, a.n)
@@ -41,10 +41,11 @@ cdef int keep_used_rows(Prepared p, const job *k) except -1:
     cdef char *used = <char *>calloc(k.d.n + k.h.n, 1)
     cdef int64_t *runs
     cdef int64_t row, count = 0
-    cdef bint on = False
+    cdef bint on = False, unused
     if used == NULL:
         raise MemoryError("no memory for marks of rows")
-    if is_used(&k.d, used) + is_used(&k.h, used + k.d.n):
+    unused = mark_used(&k.d, used)
+    if mark_used(&k.h, used + k.d.n) or unused:
         runs = <int64_t *>calloc(k.d.n * k.h.n + 2, sizeof(int64_t))
         if runs == NULL:
             free(used)
