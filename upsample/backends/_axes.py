@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from .._arrays import output_for, output_order, write
+from .._arrays import output_for, write
 
 if TYPE_CHECKING:
     from .._plan import Plan
@@ -90,14 +90,13 @@ def irregular(x: Any, groups: Groups) -> str:
 
 
 def own_order(plan: Plan, x: Any, obstacle: Callable[[Any, Groups], str]) -> tuple[int, ...] | None:
-    """The order in which a reduction had better be run, and its result be copied: that of the input in memory.
+    """The order in which a reduction of an input that has an obstacle had better be run, and its result be copied.
 
-    None where the input can be read as it is, or cannot in this order either. The order of the passes may change
-    where all of them copy.
+    It is that of the input in memory; None where that cannot be. The order of the passes may change where all of them
+    copy.
     """
     passes = {p.axis for p in plan.passes}
-    groups = groups_for(x, output_order(x.shape, x.strides), passes, obstacle)
-    if math.prod(plan.out_shape) >= math.prod(plan.shape) or (groups is not None and not obstacle(x, groups)):
+    if math.prod(plan.out_shape) >= math.prod(plan.shape):
         return None
     long = iter(sorted((a for a in range(x.ndim) if x.shape[a] > 1), key=lambda a: -abs(x.strides[a])))
     order = tuple(next(long) if x.shape[a] > 1 else a for a in range(x.ndim))
@@ -108,10 +107,8 @@ def own_order(plan: Plan, x: Any, obstacle: Callable[[Any, Groups], str]) -> tup
     return order if groups is not None and not obstacle(x.transpose(order), groups) else None
 
 
-def copies(plan: Plan, like: Any, out: Any, groups: Groups | None, obstacle: Callable[[Any, Groups], str]) -> str:
-    """What running a plan on these arrays copies, given its groups and why a kernel cannot run on an array as it is."""
-    if nothing_to_do(plan):
-        return ""
+def copies(like: Any, out: Any, groups: Groups | None, obstacle: Callable[[Any, Groups], str]) -> str:
+    """What running on these arrays copies, given their groups and why a kernel cannot run on an array as it is."""
     said = []
     if groups is not None and (why := obstacle(like, groups)):  # else the kernel says that it copies
         said.append(f"the input is copied first ({why})")
@@ -160,10 +157,25 @@ def inverse(order: tuple[int, ...]) -> tuple[int, ...]:
     return tuple(order.index(a) for a in range(len(order)))
 
 
-class Reordered:
+class Moved:
+    """A plan whose axes are taken in another order.
+
+    `prepare` makes the kernel of a plan whose axes lie in memory in their order.
+    """
+
+    def __init__(self, plan: Plan, order: tuple[int, ...], prepare: Callable[[Plan, tuple[int, ...]], Any]) -> None:
+        self.plan, self.order, self.inverse = plan, order, inverse(order)
+        self.kernel = prepare(moved(plan, order), tuple(range(len(order))))
+
+    @property
+    def kept_bytes(self) -> int:
+        return int(getattr(self.kernel, "kept_bytes", 0))
+
+
+class Reordered(Moved):
     """A reduction in the input's memory order, whose result is copied to where it belongs.
 
-    `prepare` makes the kernel of a plan whose axes lie in memory in their order; `write` fills an array with another.
+    `write` fills an array with another.
     """
 
     def __init__(
@@ -173,27 +185,22 @@ class Reordered:
         prepare: Callable[[Plan, tuple[int, ...]], Any],
         write: Callable[[Any, Any], None],
     ) -> None:
-        self.plan, self.order, self.inverse, self.write = plan, order, inverse(order), write
-        self.kernel = prepare(moved(plan, order), tuple(range(len(order))))
+        super().__init__(plan, order, prepare)
+        self.write = write
 
     def __call__(self, x: Any, out: Any = None) -> Any:
         out = output_for(self.plan, x, out)
         self.write(out, self.kernel(x.transpose(self.order)).transpose(self.inverse))
         return out
 
-    @property
-    def kept_bytes(self) -> int:
-        return int(getattr(self.kernel, "kept_bytes", 0))
-
     def explain(self) -> str:
         return f"in the memory order of the input, axes {self.order}: {self.kernel.explain()}"
 
 
-class Transposed:
+class Transposed(Moved):
     """Passes with other axes between them: run with those moved outward, on a copy of the input.
 
-    `prepare` makes the kernel of a plan whose axes lie in memory in their order; `keep` is shown what a call
-    of it leaves behind.
+    `keep` is shown what a call of the kernel leaves behind.
     """
 
     def __init__(
@@ -203,9 +210,8 @@ class Transposed:
         keep: Callable[..., None] | None = None,
     ) -> None:
         along = sorted(p.axis for p in plan.passes)
-        order = (*(a for a in range(len(plan.shape)) if a not in along), *along)
-        self.plan, self.order, self.inverse = plan, order, inverse(order)
-        self.kernel, self.keep = prepare(moved(plan, order), tuple(range(len(order)))), keep
+        super().__init__(plan, (*(a for a in range(len(plan.shape)) if a not in along), *along), prepare)
+        self.keep = keep
 
     def __call__(self, x: Any, out: Any = None) -> Any:
         out = output_for(self.plan, x, out)
@@ -215,10 +221,6 @@ class Transposed:
             self.keep(self.kernel, ordered, made)
         write(out, made.transpose(self.inverse))
         return out
-
-    @property
-    def kept_bytes(self) -> int:
-        return int(getattr(self.kernel, "kept_bytes", 0))
 
     def explain(self) -> str:
         return "on a transposed copy: " + str(self.kernel.explain())

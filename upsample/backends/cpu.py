@@ -52,19 +52,21 @@ class Cpu:
             return "object arrays are not supported"
         if nothing_to_do(plan):
             return Copy(plan)
-        order = own_order(plan, like, obstacle)
-        if order is not None:
-            kernel = Reordered(plan, order, _prepare, skeleton.write)
+        groups, own = _arranged(plan, like)
+        if own is not None:
+            kernel = Reordered(plan, own, _prepare, skeleton.write)
             if not isinstance(kernel.kernel, str):
                 return kernel
-        return _prepare(plan, output_order(like.shape, like.strides), like)
+        return _prepare(plan, output_order(like.shape, like.strides), groups)
 
     def remarks(self, plan: Plan, like: Any, out: Any) -> str:
         """Copies that these arrays cost beside the kernel."""
-        if not nothing_to_do(plan) and own_order(plan, like, obstacle) is not None:
+        if nothing_to_do(plan):
+            return ""
+        groups, own = _arranged(plan, like)
+        if own is not None:
             return "the result is made in the input's memory order, and copied"
-        order, passes = output_order(like.shape, like.strides), {p.axis for p in plan.passes}
-        return copies(plan, like, out, groups_for(like, order, passes, obstacle) if passes else None, obstacle)
+        return copies(like, out, groups, obstacle)
 
 
 def obstacle(x: Any, groups: Groups) -> str:
@@ -76,10 +78,16 @@ def obstacle(x: Any, groups: Groups) -> str:
     return irregular(x, groups)
 
 
-def _prepare(plan: Plan, order: tuple[int, ...], like: Any = None) -> Any:
-    """The kernel for arrays whose axes lie in memory in this order, and as those of an array like them."""
-    passes = {p.axis for p in plan.passes}
-    groups = groups_of(order, passes) if like is None else groups_for(like, order, passes, obstacle)
+def _arranged(plan: Plan, like: Any) -> tuple[Groups | None, tuple[int, ...] | None]:
+    """The groups of an array's axes in the order of its output; and the order to run in instead, if any."""
+    groups = groups_for(like, output_order(like.shape, like.strides), {p.axis for p in plan.passes}, obstacle)
+    readable = groups is not None and not obstacle(like, groups)
+    return groups, None if readable else own_order(plan, like, obstacle)
+
+
+def _prepare(plan: Plan, order: tuple[int, ...], groups: Groups | None = None) -> Any:
+    """The kernel for arrays whose axes lie in memory in this order and make up these groups, or those of the order."""
+    groups = groups or groups_of(order, {p.axis for p in plan.passes})
     if groups is None:
         transposed = Transposed(plan, _prepare)
         return transposed.kernel if isinstance(transposed.kernel, str) else transposed

@@ -53,10 +53,10 @@ class Cuda:
         """Copies that these arrays cost beside the kernel."""
         from ._cuda import obstacle
 
-        groups = (
-            groups_of(output_order(like.shape, like.strides), {p.axis for p in plan.passes}) if plan.passes else None
-        )
-        return copies(plan, like, out, groups, obstacle)
+        if nothing_to_do(plan):
+            return ""
+        groups = groups_of(output_order(like.shape, like.strides), {p.axis for p in plan.passes})
+        return copies(like, out, groups, obstacle)
 
 
 class OnDevice:

@@ -398,18 +398,27 @@ cdef object empty_array(int nd, cnp.npy_intp *dims, cnp.dtype dtype, int64_t siz
         PyDataMem_SetHandler(before)
 
 
+cdef int fill_array(const row_table *level, cnp.ndarray to, cnp.ndarray x, const int *order) except -1:
+    """Fill an array with another of its shape; `order` is that of its axes in memory, outermost first."""
+    cdef strided_axes a
+    cdef int64_t size = cnp.PyArray_ITEMSIZE(to)
+    cdef int i
+    a.nd = 0
+    for i in range(cnp.PyArray_NDIM(to)):
+        add_axis(&a, cnp.PyArray_DIMS(to)[order[i]], cnp.PyArray_STRIDES(x)[order[i]], cnp.PyArray_STRIDES(to)[order[i]])
+    if (a.nd and a.out[a.nd - 1] != size) or to.dtype != x.dtype or not copy_strided(
+            level, &a, <char *>cnp.PyArray_DATA(to), <const char *>cnp.PyArray_DATA(x), size):
+        to[...] = x
+    return 0
+
+
 def write(out, x):
     """Fill an array with one of its shape and dtype that lies in another order."""
-    cdef strided_axes a
-    cdef cnp.ndarray to = out.view(np.ndarray), made = x
-    cdef int axis
-    order = sorted(range(cnp.PyArray_NDIM(to)), key=lambda k: -abs(to.strides[k]))
-    a.nd = 0
-    for axis in order:
-        add_axis(&a, cnp.PyArray_DIMS(to)[axis], cnp.PyArray_STRIDES(made)[axis], cnp.PyArray_STRIDES(to)[axis])
-    if a.nd and a.out[a.nd - 1] != cnp.PyArray_ITEMSIZE(to) or to.dtype != made.dtype or not copy_strided(
-            LEVEL, &a, <char *>cnp.PyArray_DATA(to), <const char *>cnp.PyArray_DATA(made), cnp.PyArray_ITEMSIZE(to)):
-        to[...] = x
+    cdef int order[MAX_DIMS]
+    to = out.view(np.ndarray)
+    for i, axis in enumerate(sorted(range(to.ndim), key=lambda k: -abs(to.strides[k]))):
+        order[i] = axis
+    fill_array(LEVEL, to, x, order)
 
 
 cdef str w_pass(const job *j):
@@ -529,29 +538,18 @@ cdef class CpuKernel:
 
     cdef object ordered_copy(self, cnp.ndarray x):
         """A native, aligned copy whose memory order is the job's."""
-        cdef strided_axes a
-        cdef cnp.ndarray made
         cdef cnp.npy_intp dims[MAX_DIMS]
-        cdef int64_t size = self.dtype.itemsize
         cdef int i
         for i in range(self.nd):
             dims[i] = self.shape[self.order[i]]
-        made = new_array(self.nd, dims, self.dtype, cnp.PyArray_SIZE(x) * size)
-        a.nd = 0
-        for i in range(self.nd):
-            add_axis(&a, dims[i], cnp.PyArray_STRIDES(x)[self.order[i]], cnp.PyArray_STRIDES(made)[i])
-        result = made.transpose(self.inverse)
-        if not self.is_native(x) or not copy_strided(
-                self.p.j.level, &a, <char *>cnp.PyArray_DATA(made), <const char *>cnp.PyArray_DATA(x), size):
-            result[...] = x
-        return result
-
-    cdef bint is_native(self, cnp.ndarray x):
-        # a structure is flagged as native whatever its fields are
-        return cnp.PyArray_ISNOTSWAPPED(x) and (cnp.PyArray_TYPE(x) != cnp.NPY_VOID or _native(x.descr) is x.descr)
+        made = new_array(self.nd, dims, self.dtype, cnp.PyArray_SIZE(x) * self.dtype.itemsize).transpose(self.inverse)
+        fill_array(self.p.j.level, made, x, self.order)
+        return made
 
     cdef bint usable(self, cnp.ndarray x):
-        return cnp.PyArray_ISALIGNED(x) and self.is_native(x)
+        # a structure is flagged as native whatever its fields are
+        return cnp.PyArray_ISALIGNED(x) and cnp.PyArray_ISNOTSWAPPED(x) and (
+            cnp.PyArray_TYPE(x) != cnp.NPY_VOID or _native(x.descr) is x.descr)
 
     cdef bint plainly_good(self, cnp.ndarray x, out) noexcept:
         """Whether `out` is a C-contiguous array beside a C-contiguous input: nothing is left to check."""

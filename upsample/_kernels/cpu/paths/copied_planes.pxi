@@ -115,7 +115,7 @@ cdef int prepare_copied_planes(Prepared p) except -1:
 
 cdef void run_copied_planes(const job *j, const char *x, const strides3 *sx, char *out, const strides3 *so, char *scratch,
                             int64_t unit_lo, int64_t unit_hi) noexcept nogil:
-    cdef int64_t pixel = j.inner * j.sample, D = j.d.m, plane = j.h.m * j.w.m, at_once = j.plane_row.m // plane, unit, d, z
+    cdef int64_t pixel = j.inner * j.sample, D = j.d.m, plane = j.h.m * j.w.m, at_once = j.plane_row.m // plane, d, z
     cdef int64_t first = unit_lo * at_once, stop = min64(unit_hi * at_once, j.outer * D)
     cdef char *target
     cdef bint lines
